@@ -1,0 +1,9 @@
+# Flags that every object of the project gets.
+add_compile_options(-Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wstrict-prototypes
+                    -Wmissing-prototypes -ffp-contract=off -fno-math-errno)
+option(TARS_WERROR "treat warnings as errors" ON)
+if(TARS_WERROR)
+  add_compile_options(-Werror)
+endif()
+add_compile_definitions(_GNU_SOURCE)
+include_directories(${CMAKE_SOURCE_DIR}/include ${CMAKE_SOURCE_DIR}/src)
