@@ -7,3 +7,5 @@ if(TARS_WERROR)
 endif()
 add_compile_definitions(_GNU_SOURCE)
 include_directories(${CMAKE_SOURCE_DIR}/include ${CMAKE_SOURCE_DIR}/src)
+# Paths of this machine stay out of the objects, so that equal sources give equal bytes.
+add_compile_options(-ffile-prefix-map=${CMAKE_SOURCE_DIR}=.)
