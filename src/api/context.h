@@ -1,0 +1,32 @@
+/* The library context: where the store is, what the process may do, who hears the log. It keeps
+ * no open handle: each call opens what it needs, so a context is shared by any number of threads
+ * without a lock. Ownership: tars_context_create allocates it, tars_context_destroy frees it; it
+ * is never written in between. */
+#ifndef API_CONTEXT_H
+#define API_CONTEXT_H
+
+#include <tars/model.h>
+
+#include "base/error.h"
+
+enum { CONTEXT_PATH_BYTES = 1024 };
+
+enum {
+    CONTEXT_LOG_ERROR = 0,
+    CONTEXT_LOG_WARNING = 1,
+    CONTEXT_LOG_INFO = 2,
+    CONTEXT_LOG_DEBUG = 3
+};
+
+struct tars_context {
+    char home[CONTEXT_PATH_BYTES];         /* absolute, without a slash at the end */
+    char program_path[CONTEXT_PATH_BYTES]; /* the executable that import runs as a child */
+    bool offline;
+    void (*log)(void *user, int level, const char *line); /* may be NULL */
+    void *log_user;
+};
+
+/* Sends one line to the context's log, if it has one. The format language is text_format's. */
+void context_log(const tars_context *context, int level, const char *format, ...) BASE_PRINTF(3, 4);
+
+#endif
