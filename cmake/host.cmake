@@ -84,3 +84,21 @@ if(cli_sources)
 endif()
 
 include(${CMAKE_SOURCE_DIR}/cmake/install.cmake)
+
+add_custom_target(programs)
+add_dependencies(programs tars_static tars_shared)
+if(TARGET tars)
+  add_dependencies(programs tars)
+endif()
+
+# bench/NAME.c is a program build/bench/NAME; tars itself holds the benchmarks of the engine.
+add_custom_target(benches)
+file(GLOB bench_files CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/bench/*.c)
+foreach(file ${bench_files})
+  get_filename_component(name ${file} NAME_WE)
+  add_executable(bench_${name} EXCLUDE_FROM_ALL ${file})
+  target_link_libraries(bench_${name} PRIVATE Threads::Threads)
+  set_target_properties(bench_${name} PROPERTIES OUTPUT_NAME ${name}
+                        RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bench)
+  add_dependencies(benches bench_${name})
+endforeach()
