@@ -48,6 +48,7 @@ bench: all ## this machine's limits, then tars bench llm
 
 peers: all ## tars and llama.cpp, interleaved in one run (builds the peer once: minutes)
 	@$(PACKAGES) build peers
+	@cmake --build build --parallel $(JOBS) --target benches
 	@python3 bench/peers/llama_cpp.py
 
 fuzz: ## each fuzz target for FUZZ_SECONDS

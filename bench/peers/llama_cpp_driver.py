@@ -19,6 +19,8 @@ import os
 import sys
 import time
 
+sys.path.pop(0)  # llama_cpp.py beside this file is not the package of that name
+
 PROMPT_TOKENS = 512
 SHORT_PROMPT_TOKENS = 32
 CONTEXT_TOKENS = 1024
