@@ -265,3 +265,12 @@ tars_status arch_assign(const arch_family *family, const gguf_file *file, model_
     }
     return status;
 }
+
+bool arch_role_is_vector(const arch_family *family, tensor_role role) {
+    for (size_t i = 0; i < family->n_tensors; i++) {
+        if (family->tensors[i].role == role) {
+            return family->tensors[i].rows == DIM_ONE;
+        }
+    }
+    return true;
+}

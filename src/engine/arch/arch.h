@@ -53,6 +53,9 @@ tars_status arch_describe(const arch_family *family, const gguf_file *file, mode
 tars_status arch_assign(const arch_family *family, const gguf_file *file, model_hparams *p,
                         uint32_t *roles, uint32_t *layers, tars_error *err);
 
+/* True when the family's table says that the role is a vector. */
+bool arch_role_is_vector(const arch_family *family, tensor_role role);
+
 /* Helpers for families: "ARCH.suffix" with a range check. A missing key gives `otherwise`, or an
  * error when `otherwise` is negative. */
 tars_status arch_key_u32(const gguf_file *file, const char *suffix, int64_t otherwise, uint32_t low,
