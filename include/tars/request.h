@@ -10,6 +10,7 @@
 #define TARS_REQUEST_H
 
 #include <tars/model.h>
+#include <tars/session.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -70,6 +71,7 @@ typedef struct tars_request {
     size_t size_bytes;
     tars_request_kind kind;
     tars_model *model;
+    tars_session *session; /* NULL: nothing is kept; else its context and kv_type hold */
 
     /* input: one of messages, text, ids, texts */
     const tars_message *messages; /* rendered with the model's chat template */

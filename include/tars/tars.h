@@ -5,5 +5,6 @@
 #include <tars/error.h>
 #include <tars/model.h>
 #include <tars/request.h>
+#include <tars/session.h>
 
 #endif
