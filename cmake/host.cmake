@@ -21,6 +21,11 @@ if(missing)
                       " on Debian and Ubuntu; -DTARS_HOST=OFF builds only base, engine and platform.")
 endif()
 
+if(CMAKE_SYSTEM_NAME STREQUAL Linux)
+  # Only libraries that are used are loaded at start; relocated data is read-only after it.
+  add_link_options(LINKER:--as-needed LINKER:-z,relro LINKER:-z,now)
+endif()
+
 set(before ${TARS_PARTS})
 tars_part(runtime DIRS src/runtime src/runtime/native)
 tars_part(router DIRS src/router)
