@@ -90,14 +90,9 @@ static uint64_t scan_left(const gguf_scanner *s) {
     return s->source->size_bytes - s->position;
 }
 
-/* Grows the block until it holds `end` bytes; the caller has checked end against the file. The
- * block is the arena's last allocation, so growing it is allocating behind it. */
+/* Grows the block until it holds `end` bytes; the caller has checked end against the file and
+ * the limit. The block is the arena's last allocation, so growing it is allocating behind it. */
 static bool scan_load(gguf_scanner *s, uint64_t end) {
-    if (end > s->limits.max_metadata_bytes) {
-        error_set(&s->problem, TARS_LIMIT, "the metadata is larger than the limit of %llu bytes",
-                  ull(s->limits.max_metadata_bytes));
-        return scan_fail(s);
-    }
     uint64_t target = end - s->loaded < GGUF_READ_BYTES ? s->loaded + GGUF_READ_BYTES : end;
     target = target < s->source->size_bytes ? target : s->source->size_bytes;
     size_t length = (size_t)(target - s->loaded);
@@ -127,6 +122,12 @@ static bool scan_need(gguf_scanner *s, uint64_t length, const char *what) {
                   "the file ends inside %s: %llu bytes are needed at byte %llu, %llu are left",
                   what, ull(length), ull(s->position), ull(scan_left(s)));
         error_hint(&s->problem, "the file is truncated or damaged; fetch it again");
+        return scan_fail(s);
+    }
+    if (length > s->limits.max_metadata_bytes ||
+        s->position + length > s->limits.max_metadata_bytes) {
+        error_set(&s->problem, TARS_LIMIT, "the metadata is larger than the limit of %llu bytes",
+                  ull(s->limits.max_metadata_bytes));
         return scan_fail(s);
     }
     return length <= s->loaded - s->position || scan_load(s, s->position + length);
