@@ -306,7 +306,7 @@ tars_status platform_handle_read(platform_handle handle, void *buffer, size_t ca
 /* Everything up to the end; a NUL follows. LIMIT beyond max_bytes. *out is freed with free(). */
 tars_status platform_handle_read_all(platform_handle handle, size_t max_bytes, char **out,
                                      size_t *length, tars_error *err);
-/* All of it. IO with cause "broken pipe" when nobody reads any more. */
+/* All of it. IO when nobody reads any more (platform_ignore_broken_pipes), DISK_FULL. */
 tars_status platform_handle_write(platform_handle handle, const void *bytes, size_t length,
                                   tars_error *err);
 /* Waits until one of at most 32 handles can be read or is at its end; bit i of *ready stands for

@@ -1,0 +1,11 @@
+/* The system-call filter of a process that reads foreign files. Ownership: the kernel copies it. */
+#ifndef PLATFORM_LINUX_SECCOMP_H
+#define PLATFORM_LINUX_SECCOMP_H
+
+#include <stdbool.h>
+
+/* Installs the filter in all threads of the process, for good. Needs no_new_privs. On failure
+ * *reason (constant text) says why. */
+bool seccomp_install(const char **reason);
+
+#endif
