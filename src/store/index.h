@@ -32,7 +32,7 @@ tars_status index_put(store_index *index, const store_entry *entry, tars_error *
 tars_status index_remove(store_index *index, const char *name, bool *orphan, tars_error *err);
 /* Records a packed file's identity after its digest was checked. */
 tars_status index_refresh(store_index *index, const store_entry *entry, tars_error *err);
-/* Writes a compact copy to `path`, which must not exist. */
+/* Writes a compact copy to `path`, which must not exist or be empty. */
 tars_status index_copy(store_index *index, const char *path, tars_error *err);
 
 #endif

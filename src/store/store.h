@@ -21,7 +21,7 @@
 
 enum {
     STORE_NAME_BYTES = 128, /* with the NUL, as in tars_model_entry */
-    STORE_PATH_BYTES = 1280
+    STORE_PATH_BYTES = 4096 /* PLATFORM_PATH_BYTES */
 };
 
 typedef struct store store;

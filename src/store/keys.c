@@ -1,0 +1,165 @@
+#include "store/keys.h"
+
+#include "base/sha256.h"
+#include "store/files.h"
+#include "store/hex.h"
+
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { KEY_FILE_MAX_BYTES = 4096 };
+
+struct keys {
+    EVP_PKEY *pair;
+    uint8_t public_key[KEYS_PUBLIC_BYTES];
+    char id[KEYS_ID_BYTES];
+};
+
+static tars_status crypto_failed(const char *what, tars_error *err) {
+    return error_set(err, TARS_FAILED, "libcrypto cannot %s", what);
+}
+
+void keys_id_of(const uint8_t public_key[KEYS_PUBLIC_BYTES], char id[KEYS_ID_BYTES]) {
+    uint8_t digest[SHA256_DIGEST_BYTES];
+    sha256(public_key, KEYS_PUBLIC_BYTES, digest);
+    hex_encode(digest, (KEYS_ID_BYTES - 1) / 2, id);
+}
+
+/* Takes over `pair`. */
+static tars_status wrap_pair(EVP_PKEY *pair, keys **out, tars_error *err) {
+    keys *k = calloc(1, sizeof *k);
+    size_t length = KEYS_PUBLIC_BYTES;
+    if (!k || EVP_PKEY_get_raw_public_key(pair, k->public_key, &length) != 1 ||
+        length != KEYS_PUBLIC_BYTES) {
+        free(k);
+        EVP_PKEY_free(pair);
+        return crypto_failed("read the public half of the signing key", err);
+    }
+    k->pair = pair;
+    keys_id_of(k->public_key, k->id);
+    *out = k;
+    return TARS_OK;
+}
+
+static tars_status damaged(const char *path, tars_error *err) {
+    error_set(err, TARS_CORRUPT, "the signing key is damaged: it is no Ed25519 key in PEM form");
+    error_where(err, "%s", path);
+    error_hint(err, "restore it from a backup, or move it away to get a new key (old receipts "
+                    "stay valid)");
+    return TARS_CORRUPT;
+}
+
+/* No password is ever asked for: an encrypted key counts as damaged. */
+static int no_password(char *buffer, int size, int writing, void *user) {
+    (void)buffer;
+    (void)size;
+    (void)writing;
+    (void)user;
+    return -1;
+}
+
+static tars_status load(const char *path, keys **out, tars_error *err) {
+    char *text;
+    size_t length;
+    tars_status status = files_read_secret(path, KEY_FILE_MAX_BYTES, &text, &length, err);
+    if (status != TARS_OK) {
+        return status;
+    }
+    BIO *input = BIO_new_mem_buf(text, (int)length);
+    EVP_PKEY *pair = input ? PEM_read_bio_PrivateKey(input, NULL, no_password, NULL) : NULL;
+    BIO_free(input);
+    OPENSSL_cleanse(text, length);
+    free(text);
+    if (!pair || EVP_PKEY_get_id(pair) != EVP_PKEY_ED25519) {
+        EVP_PKEY_free(pair);
+        return damaged(path, err);
+    }
+    return wrap_pair(pair, out, err);
+}
+
+static tars_status make(const char *path, tars_error *err) {
+    EVP_PKEY *pair = EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
+    BIO *output = BIO_new(BIO_s_secmem());
+    tars_status status = TARS_OK;
+    if (!pair || !output ||
+        PEM_write_bio_PKCS8PrivateKey(output, pair, NULL, NULL, 0, NULL, NULL) != 1) {
+        status = crypto_failed("make a signing key", err);
+    } else {
+        char *text;
+        long length = BIO_get_mem_data(output, &text);
+        status = files_write(path, text, (size_t)length, 0600, 0, err);
+    }
+    BIO_free(output);
+    EVP_PKEY_free(pair);
+    return status;
+}
+
+tars_status keys_open(const char *home, keys **out, tars_error *err) {
+    *out = NULL;
+    char folder[PLATFORM_PATH_BYTES];
+    char path[PLATFORM_PATH_BYTES];
+    tars_status status = files_join(folder, sizeof folder, home, "keys", err);
+    if (status == TARS_OK) {
+        status = files_join(path, sizeof path, folder, "signing.key", err);
+    }
+    if (status != TARS_OK) {
+        return status;
+    }
+    status = load(path, out, err);
+    if (status != TARS_NOT_FOUND) {
+        return status;
+    }
+    status = platform_make_folders(folder, err);
+    if (status == TARS_OK) {
+        status = make(path, err);
+    }
+    /* another process may have been first: then its key is the key */
+    return status == TARS_OK || status == TARS_CONFLICT ? load(path, out, err) : status;
+}
+
+void keys_close(keys *k) {
+    if (k) {
+        EVP_PKEY_free(k->pair); /* wipes the secret half */
+        free(k);
+    }
+}
+
+const char *keys_id(const keys *k) {
+    return k->id;
+}
+const uint8_t *keys_public(const keys *k) {
+    return k->public_key;
+}
+
+tars_status keys_sign(const keys *k, const void *bytes, size_t length,
+                      uint8_t signature[KEYS_SIGNATURE_BYTES], tars_error *err) {
+    EVP_MD_CTX *context = EVP_MD_CTX_new();
+    size_t signature_length = KEYS_SIGNATURE_BYTES;
+    bool done = context && EVP_DigestSignInit(context, NULL, NULL, NULL, k->pair) == 1 &&
+                EVP_DigestSign(context, signature, &signature_length, bytes, length) == 1 &&
+                signature_length == KEYS_SIGNATURE_BYTES;
+    EVP_MD_CTX_free(context);
+    return done ? TARS_OK : crypto_failed("sign", err);
+}
+
+tars_status keys_verify(const uint8_t public_key[KEYS_PUBLIC_BYTES], const void *bytes,
+                        size_t length, const uint8_t signature[KEYS_SIGNATURE_BYTES],
+                        tars_error *err) {
+    EVP_PKEY *key =
+        EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, NULL, public_key, KEYS_PUBLIC_BYTES);
+    EVP_MD_CTX *context = EVP_MD_CTX_new();
+    bool ready = key && context && EVP_DigestVerifyInit(context, NULL, NULL, NULL, key) == 1;
+    bool fits =
+        ready && EVP_DigestVerify(context, signature, KEYS_SIGNATURE_BYTES, bytes, length) == 1;
+    EVP_MD_CTX_free(context);
+    EVP_PKEY_free(key);
+    if (!ready) {
+        return crypto_failed("use the public key", err);
+    }
+    return fits ? TARS_OK
+                : error_set(err, TARS_MISMATCH, "the signature does not fit the signed text");
+}
