@@ -8,38 +8,38 @@
 #include <stdint.h>
 
 static inline bool checked_add_u64(uint64_t a, uint64_t b, uint64_t *out) {
-    uint64_t sum;
-    if (__builtin_add_overflow(a, b, &sum)) {
+    uint64_t result;
+    if (__builtin_add_overflow(a, b, &result)) {
         return false;
     }
-    *out = sum;
+    *out = result;
     return true;
 }
 
 static inline bool checked_mul_u64(uint64_t a, uint64_t b, uint64_t *out) {
-    uint64_t product;
-    if (__builtin_mul_overflow(a, b, &product)) {
+    uint64_t result;
+    if (__builtin_mul_overflow(a, b, &result)) {
         return false;
     }
-    *out = product;
+    *out = result;
     return true;
 }
 
 static inline bool checked_add_size(size_t a, size_t b, size_t *out) {
-    size_t sum;
-    if (__builtin_add_overflow(a, b, &sum)) {
+    size_t result;
+    if (__builtin_add_overflow(a, b, &result)) {
         return false;
     }
-    *out = sum;
+    *out = result;
     return true;
 }
 
 static inline bool checked_mul_size(size_t a, size_t b, size_t *out) {
-    size_t product;
-    if (__builtin_mul_overflow(a, b, &product)) {
+    size_t result;
+    if (__builtin_mul_overflow(a, b, &result)) {
         return false;
     }
-    *out = product;
+    *out = result;
     return true;
 }
 

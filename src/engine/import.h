@@ -8,6 +8,8 @@
 #include "base/sha256.h"
 #include "engine/source.h"
 
+#include <stdbool.h>
+
 typedef struct import_result {
     uint64_t packed_bytes;
     uint8_t source_sha256[SHA256_DIGEST_BYTES];

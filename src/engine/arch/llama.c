@@ -14,7 +14,7 @@ static tars_status describe_heads(const gguf_file *file, model_hparams *p, tars_
                            p->n_heads, p->n_kv_heads);
     }
     bool divides = status == TARS_OK && p->n_embd % p->n_heads == 0;
-    int64_t head_dim = divides ? p->n_embd / p->n_heads : -1;
+    int64_t head_dim = divides ? (int64_t)(p->n_embd / p->n_heads) : -1;
     if (status == TARS_OK) {
         status = arch_key_u32(file, "attention.key_length", head_dim, 1, MODEL_MAX_HEAD_DIM,
                               &p->head_dim_k, err);
