@@ -4,7 +4,14 @@ add_compile_options(-Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wstrict-prot
 if(CMAKE_C_COMPILER_ID STREQUAL Clang)
   add_compile_options(-Wno-string-conversion) # assert(!"why this cannot happen")
 endif()
-option(TARS_WERROR "treat warnings as errors" ON)
+# A warning is an error with the compilers that the project is checked with; another version may
+# know warnings that this one does not, and must still build.
+set(TARS_WERROR_DEFAULT OFF)
+if((CMAKE_C_COMPILER_ID STREQUAL GNU AND CMAKE_C_COMPILER_VERSION MATCHES "^12\\.") OR
+   (CMAKE_C_COMPILER_ID STREQUAL Clang AND CMAKE_C_COMPILER_VERSION MATCHES "^19\\."))
+  set(TARS_WERROR_DEFAULT ON)
+endif()
+option(TARS_WERROR "treat warnings as errors" ${TARS_WERROR_DEFAULT})
 if(TARS_WERROR)
   add_compile_options(-Werror)
 endif()
