@@ -110,6 +110,9 @@ static json_value *scan_header(safetensors_scanner *s, safetensors_file *out) {
     }
     if (!root || status != TARS_OK) {
         s->problem.status = status != TARS_OK ? status : TARS_MALFORMED;
+        if (s->problem.where[0] == '\0') {
+            error_where(&s->problem, "safetensors header at byte 8");
+        }
         scan_report(s);
         return NULL;
     }

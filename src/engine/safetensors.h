@@ -2,8 +2,8 @@
  * the header only and checks all of it: dtype, shape, range of every tensor, and that the tensors
  * cover the data exactly once.
  *
- * Memory: at most SAFETENSORS_MEMORY_MULTIPLE · header_bytes from the arena, most of it JSON.
- * Time: O(header · log n) for n tensors.
+ * Memory: at most SAFETENSORS_MEMORY_MULTIPLE · header_bytes + 1 KiB from the arena, most of it
+ * JSON. Time: O(header · log n) for n tensors.
  *
  * Ownership: a safetensors_file and all it points to live in the caller's arena; the source is
  * not needed after safetensors_open returns, except by whoever reads the tensors. */
