@@ -46,10 +46,14 @@ static tars_status make_folders(store *s, tars_error *err) {
 static tars_status open_index(store *s, tars_error *err) {
     char path[STORE_PATH_BYTES];
     tars_status status = store_path(s, "index.sqlite", path, sizeof path, err);
+    platform_kind kind;
+    if (status == TARS_OK) {
+        status = platform_path_kind(path, &kind, NULL, err); /* no permission is not "no models" */
+    }
     if (status != TARS_OK) {
         return status;
     }
-    if (!files_exists(path)) {
+    if (kind == PLATFORM_KIND_MISSING) {
         if (s->mode == STORE_READ) {
             return TARS_OK;
         }
@@ -62,7 +66,7 @@ static tars_status open_index(store *s, tars_error *err) {
     return index_open(path, s->mode, &s->index, err);
 }
 
-tars_status store_open(const char *home, store_mode mode, store **out, tars_error *err) {
+tars_status store_open_folders(const char *home, store_mode mode, store **out, tars_error *err) {
     *out = NULL;
     store *s = calloc(1, sizeof *s);
     if (!s) {
@@ -80,15 +84,24 @@ tars_status store_open(const char *home, store_mode mode, store **out, tars_erro
     if (status == TARS_OK && mode == STORE_WRITE) {
         status = make_folders(s, err);
     }
-    if (status == TARS_OK) {
-        status = open_index(s, err);
-    }
     if (status != TARS_OK) {
         store_close(s);
         return status;
     }
     *out = s;
     return TARS_OK;
+}
+
+tars_status store_open(const char *home, store_mode mode, store **out, tars_error *err) {
+    tars_status status = store_open_folders(home, mode, out, err);
+    if (status == TARS_OK) {
+        status = open_index(*out, err);
+        if (status != TARS_OK) {
+            store_close(*out);
+            *out = NULL;
+        }
+    }
+    return status;
 }
 
 void store_close(store *s) {
@@ -276,7 +289,7 @@ tars_status store_locate(store *s, const char *reference, store_entry *out, char
 }
 
 /* The copy that store_rebuild reads names from. Its failure does not undo a change that is made. */
-static void save_backup(store *s) {
+void store_save_backup(store *s) {
     char fresh[STORE_PATH_BYTES];
     char path[STORE_PATH_BYTES];
     tars_error ignored;
@@ -310,7 +323,7 @@ tars_status store_add_name(store *s, const store_entry *entry, tars_error *err) 
         names == 0) {
         (void)remove_blob(s, old.model.packed_sha256, &ignored); /* unnamed: the name has moved */
     }
-    save_backup(s);
+    store_save_backup(s);
     return TARS_OK;
 }
 
@@ -375,7 +388,7 @@ tars_status store_remove(store *s, const char *name, tars_error *err) {
         status = remove_blob(s, entry.model.packed_sha256, err);
     }
     if (status == TARS_OK) {
-        save_backup(s);
+        store_save_backup(s);
     }
     platform_lock_release(&lock);
     return status;

@@ -16,6 +16,10 @@ struct store {
 
 enum { STORE_LOCK_WAIT_MS = 10 * 60 * 1000 };
 
+/* The store without its index. */
+tars_status store_open_folders(const char *home, store_mode mode, store **out, tars_error *err);
+/* Writes the copy of the index that store_rebuild reads; its failure does not undo a change. */
+void store_save_backup(store *s);
 /* Path of a file or folder below HOME/models. */
 tars_status store_path(const store *s, const char *relative, char *out, size_t size_bytes,
                        tars_error *err);
