@@ -80,6 +80,58 @@ static void test_manifest(void) {
     free(text);
 }
 
-static const check_test tests[] = {{"manifest", test_manifest}};
+/* Opens one file of the regressions; true when it was refused. */
+static bool check_regression(const json_value *entry) {
+    const char *name = json_string_or(json_member(entry, "file"), "");
+    const char *says = json_string_or(json_member(entry, "says"), "");
+    bool container = strcmp(json_string_or(json_member(entry, "stage"), ""), "container") == 0;
+    char path[256];
+    snprintf(path, sizeof path, "regressions/%s", name);
+    size_t size = 0;
+    uint8_t *bytes = check_read_file(path, &size);
+    uint8_t *exact = malloc(size ? size : 1);
+    memcpy(exact, bytes, size);
+    size_t arena_bytes = (size_t)scan_memory_bytes(size);
+    void *memory = malloc(arena_bytes);
+    arena a;
+    arena_init(&a, memory, arena_bytes);
+    byte_source source = byte_source_memory(exact, size);
+    gguf_file file;
+    tars_error err;
+    tars_status status = gguf_open(&source, NULL, &a, &file, &err);
+    if (container ? status == TARS_OK || !strstr(err.message, says) : status != TARS_OK) {
+        check_fail(__FILE__, __LINE__, "%s: %s, expected \"%s\"", name,
+                   status == TARS_OK ? "accepted" : err.message, says);
+    }
+    free(memory);
+    free(exact);
+    free(bytes);
+    return status != TARS_OK;
+}
+
+static void test_published_classes(void) {
+    size_t size = 0, files = 0, refused = 0;
+    char *text = check_read_file("regressions/manifest.json", &size);
+    size_t arena_bytes = 1u << 20;
+    void *memory = malloc(arena_bytes);
+    arena a;
+    arena_init(&a, memory, arena_bytes);
+    json_value *root = NULL;
+    CHECK_INT(json_parse(text, size, NULL, &a, &root, NULL), TARS_OK);
+    for (const json_value *entry = json_member(root, "files")->first; entry; entry = entry->next) {
+        refused += check_regression(entry);
+        files++;
+    }
+    printf("    %zu files, %zu refused\n", files, refused);
+    CHECK_INT(files, 36);
+    CHECK_INT(refused, 30);
+    free(memory);
+    free(text);
+}
+
+static const check_test tests[] = {
+    {"manifest", test_manifest},
+    {"published classes", test_published_classes},
+};
 
 CHECK_MAIN(tests)
