@@ -1,0 +1,69 @@
+/* A folder for the files of one test, removed with all in it. Ownership: static memory; one folder
+ * at a time. */
+#ifndef TESTS_PLATFORM_SCRATCH_H
+#define TESTS_PLATFORM_SCRATCH_H
+
+#include "support/check.h"
+
+#include <fcntl.h>
+#include <ftw.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static char scratch_folder[512];
+
+static inline int scratch_remove_one(const char *path, const struct stat *s, int flag,
+                                     struct FTW *ftw) {
+    (void)s;
+    (void)flag;
+    (void)ftw;
+    return remove(path);
+}
+
+static inline void scratch_remove(void) {
+    (void)nftw(scratch_folder, scratch_remove_one, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
+}
+
+/* The folder lies on the disk that holds the build, so that huge pages and fsync are the real
+ * thing. */
+static inline void scratch_make(void) {
+    snprintf(scratch_folder, sizeof scratch_folder, "%s/scratch-XXXXXX", TESTS_BUILD_DIR);
+    if (!mkdtemp(scratch_folder)) {
+        perror("mkdtemp");
+        exit(1);
+    }
+}
+
+/* A path in the folder; a static buffer of four turns. */
+static inline const char *scratch_path(const char *name) {
+    static char paths[4][1024];
+    static unsigned turn;
+    char *path = paths[turn++ % 4];
+    snprintf(path, sizeof paths[0], "%s/%s", scratch_folder, name);
+    return path;
+}
+
+static inline void scratch_write(const char *path, const void *bytes, size_t length) {
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    if (fd < 0 || write(fd, bytes, length) != (ssize_t)length || close(fd) != 0) {
+        perror(path);
+        exit(1);
+    }
+}
+
+static inline size_t scratch_count(const char *folder) {
+    char command[1200];
+    snprintf(command, sizeof command, "ls -A '%s' | wc -l", folder);
+    FILE *pipe = popen(command, "r");
+    unsigned count = 0;
+    if (!pipe || fscanf(pipe, "%u", &count) != 1) {
+        exit(1);
+    }
+    pclose(pipe);
+    return count;
+}
+
+#endif
