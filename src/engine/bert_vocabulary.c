@@ -88,8 +88,10 @@ static tars_status read_lines(bert_vocabulary *v, gguf_text lines, arena *memory
     tars_status status = TARS_OK;
     for (size_t at = 0; at < lines.length && status == TARS_OK; id++) {
         const char *start = lines.bytes + at;
-        const char *end = memchr(start, '\n', lines.length - at);
-        size_t length = end ? (size_t)(end - start) : lines.length - at;
+        size_t length = 0;
+        while (length < lines.length - at && start[length] != '\n') {
+            length++;
+        }
         at += length + 1;
         length -= length > 0 && start[length - 1] == '\r' ? 1 : 0;
         status = put_token(v, id, (gguf_text){start, length}, memory, err);
