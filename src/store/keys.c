@@ -109,8 +109,13 @@ tars_status keys_open(const char *home, keys **out, tars_error *err) {
     if (status != TARS_OK) {
         return status;
     }
-    status = load(path, out, err);
+    tars_error first;
+    error_clear(&first);
+    status = load(path, out, &first);
     if (status != TARS_NOT_FOUND) {
+        if (status != TARS_OK && err) {
+            *err = first;
+        }
         return status;
     }
     status = platform_make_folders(folder, err);

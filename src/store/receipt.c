@@ -98,11 +98,26 @@ static tars_status format(const receipt *r, bool with_signature, growing_text *o
     return failed ? error_set(err, TARS_OUT_OF_MEMORY, "no memory to write the receipt") : TARS_OK;
 }
 
+/* Replacing a device or a pipe by a file would not be what its user meant. */
+static tars_status check_target(const char *path, tars_error *err) {
+    platform_kind kind;
+    tars_status status = platform_path_kind(path, &kind, NULL, err);
+    if (status == TARS_OK && kind != PLATFORM_KIND_FILE && kind != PLATFORM_KIND_MISSING) {
+        error_set(err, TARS_USAGE, "a receipt is written to a plain file, this is none");
+        error_where(err, "%s", path);
+        return TARS_USAGE;
+    }
+    return status;
+}
+
 tars_status receipt_write(receipt *r, const keys *k, const char *path, tars_error *err) {
     memcpy(r->key_id, keys_id(k), sizeof r->key_id);
     memcpy(r->public_key, keys_public(k), sizeof r->public_key);
     growing_text text = {0};
-    tars_status status = format(r, false, &text, err);
+    tars_status status = check_target(path, err);
+    if (status == TARS_OK) {
+        status = format(r, false, &text, err);
+    }
     if (status == TARS_OK) {
         status = keys_sign(k, text.bytes, text.length, r->signature, err);
     }

@@ -65,8 +65,8 @@ typedef struct receipt {
 tars_status receipt_from_result(const tars_model_info *model, const tars_request *request,
                                 const tars_result *result, int64_t created_unix_s, receipt *out,
                                 tars_error *err);
-/* Signs and writes it to `path` in one step: a file that exists is replaced only by a whole one.
- * Fills key_id, public_key and signature of *r. */
+/* Signs and writes it to `path` in one step: a plain file that exists is replaced only by a whole
+ * one, anything else is USAGE. Fills key_id, public_key and signature of *r. */
 tars_status receipt_write(receipt *r, const keys *k, const char *path, tars_error *err);
 
 /* Reads a receipt of at most RECEIPT_MAX_BYTES; checks its form and its ranges, not its signature.
