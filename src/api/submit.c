@@ -1,0 +1,356 @@
+#include "api/decoder.h"
+
+#include "base/text.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+bool job_list_add(job_list *list, const void *bytes, size_t length) {
+    if (length > SIZE_MAX / 4 - list->length) {
+        return false;
+    }
+    if (list->length + length + 1 > list->capacity) {
+        size_t capacity = (list->length + length + 1) * 2;
+        uint8_t *grown = realloc(list->bytes, capacity);
+        if (!grown) {
+            return false;
+        }
+        list->bytes = grown;
+        list->capacity = capacity;
+    }
+    if (length > 0) {
+        memcpy(list->bytes + list->length, bytes, length);
+    }
+    list->length += length;
+    list->bytes[list->length] = '\0'; /* texts end with a NUL */
+    return true;
+}
+
+tars_status job_no_memory(tars_error *err) {
+    return error_set(err, TARS_OUT_OF_MEMORY, "memory ran out while the request was served");
+}
+
+tars_status job_check(tars_job *job, tars_error *err) {
+    if (atomic_load_explicit(&job->cancelled, memory_order_relaxed)) {
+        return error_set(err, TARS_CANCELLED, "the request was cancelled");
+    }
+    uint64_t limit_ms = job->request->limits.deadline_ms;
+    if (limit_ms > 0 && platform_clock_ns() - job->submitted_ns > limit_ms * 1000000) {
+        return error_set(err, TARS_TIMEOUT, "the deadline of %llu ms passed",
+                         (unsigned long long)limit_ms);
+    }
+    return TARS_OK;
+}
+
+/* ---- checking a request ---------------------------------------------------------------- */
+
+typedef struct job_kind {
+    tars_request_kind kind;
+    tars_status (*run)(tars_job *job, tars_error *err);
+    bool needs_decoder, needs_encoder;
+} job_kind;
+
+static const job_kind kinds[] = {
+    {TARS_REQUEST_GENERATE, job_run_generate, true, false},
+    {TARS_REQUEST_REPLAY, job_run_generate, true, false},
+    {TARS_REQUEST_PERPLEXITY, job_run_perplexity, true, false},
+    {TARS_REQUEST_EMBED, job_run_embed, false, true},
+    {TARS_REQUEST_TOKENIZE, job_run_tokenize, false, false},
+    {TARS_REQUEST_DETOKENIZE, job_run_detokenize, false, false},
+};
+
+static const job_kind *kind_of(tars_request_kind kind) {
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+        if (kinds[i].kind == kind) {
+            return &kinds[i];
+        }
+    }
+    return NULL;
+}
+
+static bool is_text(const char *found, const char *expected) {
+    return found && strcmp(found, expected) == 0;
+}
+
+/* Runtimes that this build has, in order of isolation. Others are named with the reason. */
+static tars_status check_policy(const tars_policy *p, tars_error *err) {
+    if (p->runtime && !is_text(p->runtime, "auto") && !is_text(p->runtime, "native")) {
+        bool known = is_text(p->runtime, "wasm") || is_text(p->runtime, "microvm") ||
+                     is_text(p->runtime, "cuda");
+        if (!known) {
+            error_set(err, TARS_USAGE, "there is no runtime \"%s\"", p->runtime);
+            error_hint(err, "runtimes: auto, native, wasm, microvm, cuda");
+            return TARS_USAGE;
+        }
+        error_set(err, TARS_UNAVAILABLE, "runtime %s is unavailable: it is not built into this tars",
+                  p->runtime);
+        error_hint(err, "use --runtime native");
+        return TARS_UNAVAILABLE;
+    }
+    if (p->isolation && !is_text(p->isolation, "process")) {
+        if (!is_text(p->isolation, "sandbox") && !is_text(p->isolation, "microvm")) {
+            error_set(err, TARS_USAGE, "there is no isolation level \"%s\"", p->isolation);
+            error_hint(err, "levels, ascending: process, sandbox, microvm");
+            return TARS_USAGE;
+        }
+        error_set(err, TARS_UNAVAILABLE, "no runtime with isolation %s is built into this tars",
+                  p->isolation);
+        error_hint(err, "only the native runtime (isolation process) can serve the request");
+        return TARS_UNAVAILABLE;
+    }
+    return TARS_OK;
+}
+
+static unsigned cpu_features(void) {
+    platform_cpu_info cpu = platform_cpu();
+    unsigned features = 0;
+    if (cpu.avx2 && cpu.fma && cpu.f16c) {
+        features |= KERNEL_HAS_AVX2;
+    }
+    if (cpu.avx512 && cpu.avx512_vnni) {
+        features |= KERNEL_HAS_AVX512;
+    }
+    if (cpu.neon && cpu.dotprod) {
+        features |= KERNEL_HAS_NEON_DOT;
+    }
+    return features;
+}
+
+static tars_status choose_kernels(tars_job *job, tars_error *err) {
+    const char *wanted = job->request->policy.force_isa;
+    unsigned features = cpu_features();
+    job->kernels = kernel_best(features);
+    if (!wanted) {
+        return TARS_OK;
+    }
+    static const char *const known[] = {"scalar", "avx2", "avx512", "amx", "neon"};
+    bool is_known = false;
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
+        is_known = is_known || strcmp(wanted, known[i]) == 0;
+    }
+    if (!is_known) {
+        error_set(err, TARS_USAGE, "there is no instruction set \"%s\"", wanted);
+        error_hint(err, "instruction sets: scalar, avx2, avx512, amx, neon");
+        return TARS_USAGE;
+    }
+    const kernel_table *kernels = kernel_by_name(wanted);
+    if (!kernels || !kernel_usable(kernels, features)) {
+        error_set(err, TARS_UNAVAILABLE, "instruction set %s is unavailable: %s", wanted,
+                  kernels ? "this CPU lacks it" : "this build has no kernels for it");
+        error_hint(err, "the best one here is %s", kernel_best(features)->name);
+        return TARS_UNAVAILABLE;
+    }
+    job->kernels = kernels;
+    return TARS_OK;
+}
+
+static bool in_range(float value, float low, float high) { return value >= low && value <= high; }
+
+static tars_status check_sampling(const tars_sampling *s, tars_error *err) {
+    if (!in_range(s->temperature, 0.0f, 100.0f)) {
+        return error_set(err, TARS_USAGE, "the temperature must be between 0 and 100");
+    }
+    if (!in_range(s->top_p, 0.0f, 1.0f) || !in_range(s->min_p, 0.0f, 1.0f)) {
+        return error_set(err, TARS_USAGE, "top_p and min_p must be between 0 and 1");
+    }
+    if (!in_range(s->repeat_penalty, 0.01f, 100.0f)) {
+        return error_set(err, TARS_USAGE, "the repeat penalty must be between 0.01 and 100");
+    }
+    return TARS_OK;
+}
+
+static tars_status set_up_sampling(tars_job *job, tars_error *err) {
+    const tars_sampling *s = &job->request->sampling;
+    job->sampler = (sampler_settings){.temperature = s->temperature,
+                                      .top_k = s->top_k,
+                                      .top_p = s->top_p,
+                                      .min_p = s->min_p,
+                                      .repeat_penalty = s->repeat_penalty,
+                                      .seed = s->seed};
+    return s->random_seed ? platform_random(&job->sampler.seed, sizeof job->sampler.seed, err)
+                          : TARS_OK;
+}
+
+static tars_status check_model(const tars_request *r, const job_kind *kind, tars_error *err) {
+    bool causal = r->model->pack.hparams->causal != 0;
+    if (kind->needs_decoder && !causal) {
+        error_set(err, TARS_USAGE, "model %s is an encoder: it makes embeddings, no text",
+                  r->model->entry.name);
+        error_hint(err, "use: tars embed %s TEXT", r->model->entry.name);
+        return TARS_USAGE;
+    }
+    if (kind->needs_encoder && causal) {
+        error_set(err, TARS_USAGE, "model %s generates text: it has no pooled embeddings",
+                  r->model->entry.name);
+        error_hint(err, "use an embedding model, for example all-minilm");
+        return TARS_USAGE;
+    }
+    if (r->session && r->session->model != r->model) {
+        return error_set(err, TARS_USAGE, "the session belongs to another model");
+    }
+    return TARS_OK;
+}
+
+static tars_status check_request(tars_job *job, const job_kind *kind, tars_error *err) {
+    const tars_request *r = job->request;
+    tars_status status = check_model(r, kind, err);
+    if (status == TARS_OK) {
+        status = check_policy(&r->policy, err);
+    }
+    if (status == TARS_OK) {
+        status = choose_kernels(job, err);
+    }
+    if (status == TARS_OK) {
+        status = check_sampling(&r->sampling, err);
+    }
+    if (status == TARS_OK && r->policy.n_threads > TEAM_MAX_WORKERS) {
+        status = error_set(err, TARS_USAGE, "%u threads; 1 to %u are possible", r->policy.n_threads,
+                           (unsigned)TEAM_MAX_WORKERS);
+    }
+    bool f32 = is_text(r->kv_type, "f32");
+    if (status == TARS_OK && r->kv_type && !f32 && !is_text(r->kv_type, "f16")) {
+        status = error_set(err, TARS_USAGE, "the cache's type is f16 or f32, not \"%s\"",
+                           r->kv_type);
+    }
+    job->kv_type = f32 ? KV_F32 : KV_F16;
+    if (r->session) {
+        job->kv_type = r->session->cache.type;
+    }
+    job->n_threads = r->policy.n_threads > 0 ? r->policy.n_threads : platform_cpu_count();
+    return status == TARS_OK ? set_up_sampling(job, err) : status;
+}
+
+tars_status tars_submit(tars_context *context, const tars_request *request, const tars_sink *sink,
+                        tars_job **out, tars_error *err) {
+    *out = NULL;
+    if (!context || !request || request->size_bytes < sizeof *request || !request->model) {
+        return error_set(err, TARS_USAGE, "context, request, its size and its model are needed");
+    }
+    const job_kind *kind = kind_of(request->kind);
+    if (!kind) {
+        return error_set(err, TARS_USAGE, "request kind %d is unknown", (int)request->kind);
+    }
+    tars_job *job = calloc(1, sizeof *job);
+    if (!job) {
+        return job_no_memory(err);
+    }
+    job->context = context;
+    job->request = request;
+    job->submitted_ns = platform_clock_ns();
+    job->cpu_begin_ns = platform_process_cpu_ns();
+    job->finish_reason = "stop";
+    if (sink) {
+        job->sink = *sink;
+    }
+    tars_status status = check_request(job, kind, err);
+    if (status != TARS_OK) {
+        tars_job_destroy(job);
+        return status;
+    }
+    *out = job;
+    return TARS_OK;
+}
+
+static void fill_result(tars_job *job, tars_result *out) {
+    const tars_request *r = job->request;
+    *out = (tars_result){
+        .size_bytes = sizeof *out,
+        .runtime = "native",
+        .isa = job->kernels->name,
+        .n_threads = job->n_threads,
+        .prompt_ids = (const int32_t *)(const void *)job->prompt_ids.bytes,
+        .n_prompt_ids = job->prompt_ids.length / sizeof(int32_t),
+        .ids = (const int32_t *)(const void *)job->ids.bytes,
+        .n_ids = job->ids.length / sizeof(int32_t),
+        .pieces = (const tars_text_view *)(const void *)job->pieces.bytes,
+        .text = job->text.bytes ? (const char *)job->text.bytes : "",
+        .text_length = job->text.length,
+        .finish_reason = job->finish_reason,
+        .seed = job->sampler.seed,
+        .context = job->n_context,
+        .kv_type = job->kv_type == KV_F32 ? "f32" : "f16",
+        .digests = (const uint8_t(*)[32])(const void *)job->digests.bytes,
+        .n_digests = job->digests.length / 32,
+        .logits = job->logits,
+        .n_logits = job->logits ? r->model->pack.hparams->n_vocab : 0,
+        .embeddings = (const float *)(const void *)job->vectors.bytes,
+        .n_embd = r->model->pack.hparams->n_embd,
+        .perplexity = job->perplexity,
+        .tokens_scored = job->tokens_scored,
+        .windows = job->windows,
+        .route_reason = r->policy.runtime && strcmp(r->policy.runtime, "auto") != 0
+                            ? "asked for"
+                            : "the only runtime built in",
+        .usage = job->usage,
+    };
+    out->n_embeddings = job->vectors.length / (out->n_embd * sizeof(float));
+    memcpy(out->logits_hash, job->logits_hash, sizeof out->logits_hash);
+}
+
+tars_status tars_job_wait(tars_job *job, tars_result *result, tars_error *err) {
+    const job_kind *kind = kind_of(job->request->kind);
+    tars_status status = job_check(job, err);
+    if (status == TARS_OK) {
+        status = kind->run(job, err);
+    }
+    job->usage.wall_ms = (double)(platform_clock_ns() - job->submitted_ns) / 1e6;
+    job->usage.cpu_ms = (double)(platform_process_cpu_ns() - job->cpu_begin_ns) / 1e6;
+    job->usage.bytes_out = job->text.length;
+    if (status == TARS_CANCELLED) {
+        job->finish_reason = "cancelled";
+    }
+    if (result && (status == TARS_OK || status == TARS_CANCELLED)) {
+        fill_result(job, result);
+    }
+    return status;
+}
+
+void tars_job_cancel(tars_job *job) {
+    atomic_store_explicit(&job->cancelled, 1, memory_order_relaxed);
+}
+
+void tars_job_destroy(tars_job *job) {
+    if (!job) {
+        return;
+    }
+    job_list *lists[] = {&job->prompt_ids, &job->ids,    &job->text,
+                         &job->digests,    &job->pieces, &job->vectors};
+    for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++) {
+        free(lists[i]->bytes);
+    }
+    free(job->logits);
+    free(job);
+}
+
+uint64_t job_estimate_bytes(const tars_job *job, size_t n_prompt) {
+    const tars_request *r = job->request;
+    uint64_t wanted = r->limits.context;
+    if (wanted == 0) {
+        wanted = (uint64_t)n_prompt + r->limits.max_tokens;
+    }
+    uint64_t trained = r->model->pack.hparams->context_length;
+    size_t n_context = (size_t)(wanted < trained ? wanted : trained);
+    size_t batch = r->batch_size > 0 ? r->batch_size : DECODER_DEFAULT_BATCH;
+    return decoder_memory_bytes(r->model, n_context > 0 ? n_context : 1, job->kv_type,
+                                batch < n_context ? batch : n_context, 1, job->n_threads,
+                                r->float_activations, r->session != NULL);
+}
+
+tars_status tars_estimate(tars_context *context, const tars_request *request,
+                          uint64_t *private_bytes, tars_error *err) {
+    tars_job *job = NULL;
+    tars_status status = tars_submit(context, request, NULL, &job, err);
+    if (status != TARS_OK) {
+        return status;
+    }
+    size_t n_prompt = 0;
+    if (request->model->pack.hparams->causal) {
+        status = job_tokenize(job, err);
+        n_prompt = job->prompt_ids.length / sizeof(int32_t);
+    }
+    if (status == TARS_OK) {
+        *private_bytes = job_estimate_bytes(job, n_prompt);
+    }
+    tars_job_destroy(job);
+    return status;
+}
