@@ -41,7 +41,7 @@ static void argument_branch(output *out, const verb *v) {
     output_format(out, "        %s)", v->name);
     bool files = false;
     for (size_t i = 0; i < verb_argument_count(v); i++) {
-        const argument *a = &v->arguments[i];
+        const verb_argument *a = &v->arguments[i];
         files = files || a->kind == ARGUMENT_FILE || a->kind == ARGUMENT_MODEL_OR_FILE;
         if (a->kind == ARGUMENT_MODEL || a->kind == ARGUMENT_MODEL_OR_FILE) {
             output_text(out, " words+=\" $(__tars_models)\";");

@@ -49,7 +49,7 @@ static void option_lines(output *out, const char *condition, const option_set *s
     }
 }
 
-static void argument_line(output *out, const char *condition, const argument *a) {
+static void argument_line(output *out, const char *condition, const verb_argument *a) {
     output_format(out, "complete -c tars%s", condition);
     if (a->kind == ARGUMENT_MODEL) {
         output_text(out, " -a '(tars list --names 2>/dev/null)'");

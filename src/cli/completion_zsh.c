@@ -50,7 +50,7 @@ static void option_lines(output *out, const option_set *set) {
     }
 }
 
-static void argument_line(output *out, const argument *a) {
+static void argument_line(output *out, const verb_argument *a) {
     output_format(out, " \\\n            '%s:%s:",
                   a->repeated   ? "*"
                   : a->optional ? ":"

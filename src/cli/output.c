@@ -1,5 +1,6 @@
 #include "cli/output.h"
 
+#include "base/nearest.h"
 #include "base/text.h"
 
 #include <stdlib.h>
@@ -42,7 +43,7 @@ bool output_flush(output *out) {
     tars_status status = platform_handle_write(out->handle, out->buffer, out->used, &out->error);
     if (status != TARS_OK) {
         out->failed = true;
-        out->broken_pipe = strcmp(out->error.cause, "broken pipe") == 0;
+        out->broken_pipe = nearest_distance(out->error.cause, "broken pipe", 0) == 0; /* any case */
     }
     out->used = 0;
     return !out->failed;

@@ -34,14 +34,14 @@ typedef enum argument_kind {
     ARGUMENT_CHOICE
 } argument_kind;
 
-typedef struct argument {
+typedef struct verb_argument {
     const char *name; /* as shown: MODEL */
     argument_kind kind;
     bool optional;
     bool repeated; /* the last one only */
     const char *help;
     const char *const *choices; /* ARGUMENT_CHOICE: NULL-terminated */
-} argument;
+} verb_argument;
 
 enum { VERB_MAX_SETS = 5, VERB_MAX_ARGUMENTS = 3, VERB_MAX_EXAMPLES = 5 };
 
@@ -66,8 +66,8 @@ typedef struct verb {
     const char *group;   /* heading in the overview */
     const char *summary; /* a few words, no full stop */
     const char *description;
-    argument arguments[VERB_MAX_ARGUMENTS]; /* ends at the first without a name */
-    option_use uses[VERB_MAX_SETS];         /* ends at the first without a set */
+    verb_argument arguments[VERB_MAX_ARGUMENTS]; /* ends at the first without a name */
+    option_use uses[VERB_MAX_SETS];              /* ends at the first without a set */
     verb_example examples[VERB_MAX_EXAMPLES];
     size_t values_bytes;
     /* Writes results to c->out. On failure nothing may stand in c->out that is JSON: the caller

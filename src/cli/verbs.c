@@ -1,12 +1,38 @@
 #include "cli/verb.h"
 
+#include "store/import_child.h"
+
 #include <string.h>
 
-extern const verb verb_help, verb_version, verb_completion, verb_man;
+extern const verb verb_pull, verb_import, verb_list, verb_rm, verb_inspect;
+extern const verb verb_run, verb_chat, verb_embed, verb_tokenize, verb_detokenize, verb_perplexity;
+extern const verb verb_verify, verb_doctor, verb_bench;
+extern const verb verb_completion, verb_man, verb_help, verb_version;
+
+/* The process that reads a foreign file; see store/import_child.h. */
+static const verb verb_internal_import = {
+    .name = IMPORT_CHILD_VERB, .group = "", .hidden = true, .main = import_child_main};
 
 /* Order of the overview. */
 const verb *const verbs[] = {
-    &verb_completion, &verb_man, &verb_help, &verb_version, NULL,
+    &verb_pull,
+    &verb_import,
+    &verb_list,
+    &verb_rm,
+    &verb_inspect,
+    &verb_run,
+    &verb_chat,
+    &verb_embed,
+    &verb_tokenize,
+    &verb_detokenize,
+    &verb_perplexity,
+    &verb_verify,
+    &verb_completion,
+    &verb_man,
+    &verb_help,
+    &verb_version,
+    &verb_internal_import,
+    NULL,
 };
 
 static const option global_rows[] = {
@@ -80,7 +106,7 @@ size_t verb_argument_count(const verb *v) {
 void verb_usage(const verb *v, text_buffer *text) {
     text_format(text, "tars %s [options]", v->name);
     for (size_t i = 0; i < verb_argument_count(v); i++) {
-        const argument *a = &v->arguments[i];
+        const verb_argument *a = &v->arguments[i];
         text_format(text, a->optional ? " [%s%s]" : " %s%s", a->name, a->repeated ? "…" : "");
     }
 }
