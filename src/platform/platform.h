@@ -156,7 +156,8 @@ enum {
     PLATFORM_COMMIT_DROP_CACHE = 2 /* as platform_file_drop_cache */
 };
 
-/* `mode`: the final permission bits (umask is not applied). */
+/* `mode`: the final permission bits (umask is not applied). USAGE when the name belongs to a
+ * folder, a device or a fifo. */
 tars_status platform_writer_open(const char *path, uint32_t mode, platform_writer *out,
                                  tars_error *err);
 /* Makes sure that the disk can take so many bytes in all; DISK_FULL now instead of later. */

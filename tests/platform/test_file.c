@@ -353,10 +353,22 @@ static void writer_refusals(void) {
               TARS_NOT_FOUND);
     CHECK_INT(platform_writer_open(scratch_path("folder/"), 0600, &writer, &err), TARS_USAGE);
     CHECK_INT(mkdir(scratch_path("taken"), 0700), 0);
-    CHECK_INT(platform_writer_open(scratch_path("taken"), 0600, &writer, &err), TARS_OK);
+    CHECK_INT(platform_writer_open(scratch_path("taken"), 0600, &writer, &err), TARS_USAGE);
+    CHECK_INT(platform_writer_open("/dev/null", 0600, &writer, &err), TARS_USAGE);
+    CHECK_STRING(err.message,
+                 "found a device, fifo or socket where a regular file is to be written");
+    /* a folder that comes meanwhile is not replaced either */
+    CHECK_INT(platform_writer_open(scratch_path("late"), 0600, &writer, &err), TARS_OK);
+    CHECK_INT(mkdir(scratch_path("late"), 0700), 0);
     CHECK(platform_writer_commit(&writer, PLATFORM_COMMIT_REPLACE, &err) != TARS_OK);
-    CHECK_INT(platform_writer_open(scratch_path("taken"), 0600, &writer, &err), TARS_OK);
-    CHECK_INT(platform_writer_commit(&writer, 0, &err), TARS_CONFLICT);
+    CHECK_INT(rmdir(scratch_path("late")), 0);
+    /* a link gives way, what it led to stays */
+    scratch_write(scratch_path("taken/file"), "old", 3);
+    CHECK_INT(symlink("taken/file", scratch_path("link")), 0);
+    CHECK_INT(platform_writer_open(scratch_path("link"), 0600, &writer, &err), TARS_OK);
+    CHECK_INT(platform_writer_commit(&writer, PLATFORM_COMMIT_REPLACE, &err), TARS_OK);
+    check_contents(scratch_path("taken/file"), "old");
+    CHECK_INT(platform_remove(scratch_path("link"), &err), TARS_OK);
     CHECK_INT(scratch_count(scratch_folder), 1);
     CHECK(!platform_writer_is_leftover("model.part") && !platform_writer_is_leftover(".tars-"));
     CHECK(platform_writer_is_leftover(".tars-0123456789abcdef.part"));
@@ -501,14 +513,18 @@ static int lock_and_wait(void) {
         return 1;
     }
     scratch_write(scratch_path("locked"), "", 0);
-    platform_sleep_ns(300000000);
+    while (access(scratch_path("release"), F_OK) != 0) {
+        platform_sleep_ns(1000000);
+    }
+    platform_sleep_ns(50000000); /* now the other one waits, or will find the lock free */
     platform_lock_release(&lock);
     return 0;
 }
 
 static void locks(void) {
     scratch_make();
-    const char *path = scratch_path("lock");
+    char path[1024];
+    snprintf(path, sizeof path, "%s", scratch_path("lock"));
     platform_lock lock, second;
     tars_error err;
     CHECK_INT(platform_lock_take(path, 0, &lock, &err), TARS_OK);
@@ -535,7 +551,8 @@ static void locks(void) {
     CHECK_INT(platform_lock_take(path, 0, &lock, &err), TARS_CONFLICT);
     snprintf(expected, sizeof expected, "locked by somebody else: process %d", (int)id);
     CHECK_STRING(err.message, expected);
-    CHECK_INT(platform_lock_take(path, UINT64_C(20000000000), &lock, &err), TARS_OK);
+    scratch_write(scratch_path("release"), "", 0);
+    CHECK_INT(platform_lock_take(path, UINT64_C(60000000000), &lock, &err), TARS_OK);
     platform_lock_release(&lock);
     int how;
     waitpid(id, &how, 0);

@@ -500,13 +500,9 @@ static void limits_hold(void) {
     run = run_child("files", PLATFORM_NO_HANDLE);
     CHECK(run.how.exited && run.how.code == 0);
     free(run.output);
-#if defined(__SANITIZE_ADDRESS__)
-    check_skip("the address sanitizer reserves more than any limit of address space");
-#else
     run = run_child("memory", PLATFORM_NO_HANDLE);
     CHECK(run.how.exited && run.how.code == 0);
     free(run.output);
-#endif
 }
 
 static void the_filter_leaves_reading_and_writing(void) {

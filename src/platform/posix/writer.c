@@ -84,6 +84,20 @@ static void finish(platform_writer *writer) {
     writer->named = false;
 }
 
+/* Only a regular file, or a link, may give way to the new one: root could rename over a device. */
+static tars_status check_target(const platform_writer *writer, const char *name, tars_error *err) {
+    struct stat s;
+    if (fstatat((int)writer->folder, name, &s, AT_SYMLINK_NOFOLLOW) != 0 || S_ISREG(s.st_mode) ||
+        S_ISLNK(s.st_mode)) {
+        return TARS_OK;
+    }
+    error_set(err, TARS_USAGE, "found %s where a regular file is to be written",
+              S_ISDIR(s.st_mode) ? "a folder" : "a device, fifo or socket");
+    error_hint(err, "name a regular file");
+    platform_where(err, writer->path);
+    return TARS_USAGE;
+}
+
 tars_status platform_writer_open(const char *path, uint32_t mode, platform_writer *out,
                                  tars_error *err) {
     *out = (platform_writer){.handle = PLATFORM_NO_HANDLE, .folder = PLATFORM_NO_HANDLE};
@@ -99,7 +113,10 @@ tars_status platform_writer_open(const char *path, uint32_t mode, platform_write
         return platform_fail(err, errno, folder, "cannot open the folder to write in");
     }
     out->folder = fd;
-    status = open_temporary(out, err);
+    status = check_target(out, name, err);
+    if (status == TARS_OK) {
+        status = open_temporary(out, err);
+    }
     if (status == TARS_OK && fchmod((int)out->handle, (mode_t)mode) != 0) {
         status = platform_fail(err, errno, path, "cannot set the file's permissions");
     }
