@@ -48,6 +48,7 @@ static void random_bytes_differ(void) {
 
 /* ---- processor --------------------------------------------------------------------------- */
 
+#if defined(__x86_64__)
 static bool listed(const char *flags, const char *name) {
     size_t length = strlen(name);
     for (const char *p = strstr(flags, name); p; p = strstr(p + 1, name)) {
@@ -57,6 +58,8 @@ static bool listed(const char *flags, const char *name) {
     }
     return false;
 }
+
+#endif
 
 /* Linux lists a flag when the CPU has it and the kernel lets programs use it. */
 static void cpu_bits_equal_the_systems(void) {
