@@ -36,6 +36,7 @@ INLINE size_t width_at(size_t n_columns, size_t k) {
 /* Q4_0, Q4_1: acc[t] += nibbles · x over one block of 32. */
 INLINE void dot_nibbles(const uint8_t *quants, const int8_t *const *x, __m512i *acc, int n) {
     const __m512i low = _mm512_set1_epi8(15);
+    __m512i other = _mm512_setzero_si512(); /* a single token would wait on one chain */
 #pragma GCC unroll 4
     for (int j = 0; j < 4; j++) {
         __m512i raw = _mm512_loadu_si512(quants + 64 * j);
@@ -44,8 +45,12 @@ INLINE void dot_nibbles(const uint8_t *quants, const int8_t *const *x, __m512i *
 #pragma GCC unroll 8
         for (int t = 0; t < n; t++) {
             acc[t] = _mm512_dpbusd_epi32(acc[t], first, broadcast_4(x[t] + 4 * j));
-            acc[t] = _mm512_dpbusd_epi32(acc[t], second, broadcast_4(x[t] + 16 + 4 * j));
+            __m512i *sum = n == 1 ? &other : &acc[t];
+            *sum = _mm512_dpbusd_epi32(*sum, second, broadcast_4(x[t] + 16 + 4 * j));
         }
+    }
+    if (n == 1) {
+        acc[0] = _mm512_add_epi32(acc[0], other);
     }
 }
 
