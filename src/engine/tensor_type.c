@@ -1,6 +1,7 @@
 #include "engine/tensor_type.h"
 
 #include "base/checked.h"
+#include "engine/arith.h"
 
 #include <assert.h>
 #include <string.h>
@@ -73,18 +74,8 @@ static uint32_t read_u16(const uint8_t *p) {
     return (uint32_t)p[0] | (uint32_t)p[1] << 8;
 }
 
-/* Exact; NaNs keep their sign and payload. */
 static float read_f16(const uint8_t *p) {
-    uint32_t half = read_u16(p);
-    uint32_t sign = (half & 0x8000u) << 16, exponent = half >> 10 & 31u, mantissa = half & 0x3FFu;
-    if (exponent == 31) {
-        return float_of_bits(sign | 0x7F800000u | mantissa << 13);
-    }
-    if (exponent == 0) { /* zero or denormal: mantissa · 2^-24 is exact */
-        float magnitude = (float)mantissa * 0x1p-24f;
-        return sign ? -magnitude : magnitude;
-    }
-    return float_of_bits(sign | (exponent + 112) << 23 | mantissa << 13);
+    return arith_f16_to_f32((uint16_t)read_u16(p));
 }
 
 static void dequantize_f32(const uint8_t *row, float *out, size_t n) {
@@ -102,7 +93,7 @@ static void dequantize_f16(const uint8_t *row, float *out, size_t n) {
 
 static void dequantize_bf16(const uint8_t *row, float *out, size_t n) {
     for (size_t i = 0; i < n; i++) {
-        out[i] = float_of_bits(read_u16(row + 2 * i) << 16);
+        out[i] = arith_bf16_to_f32((uint16_t)read_u16(row + 2 * i));
     }
 }
 
