@@ -56,6 +56,8 @@ static tars_status set_program(tars_context *context, const char *program, tars_
 
 tars_status tars_context_create(const tars_context_options *options, tars_context **out,
                                 tars_error *err) {
+    tars_error own_error;
+    err = err ? err : &own_error;
     if (!out) {
         return error_set(err, TARS_USAGE, "tars_context_create: out is NULL");
     }

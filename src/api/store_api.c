@@ -50,6 +50,8 @@ static void log_imported(const tars_context *context, const tars_model_entry *en
 tars_status tars_model_import(tars_context *context, const char *path,
                               const tars_import_options *options, tars_model_entry *out,
                               tars_error *err) {
+    tars_error own_error;
+    err = err ? err : &own_error; /* below, err is never NULL */
     tars_status status = check_arguments(context, path, "path of a model", err);
     if (status != TARS_OK) {
         return status;
@@ -69,6 +71,8 @@ tars_status tars_model_import(tars_context *context, const char *path,
 tars_status tars_model_pull(tars_context *context, const char *what,
                             const tars_import_options *options, tars_model_entry *out,
                             tars_error *err) {
+    tars_error own_error;
+    err = err ? err : &own_error; /* below, err is never NULL */
     tars_status status = check_arguments(context, what, "name, URL or path of a model", err);
     if (status != TARS_OK) {
         return status;
@@ -112,6 +116,8 @@ static tars_status list_of(store *s, tars_model_entry **entries, size_t *count, 
 
 tars_status tars_model_list(tars_context *context, tars_model_entry **entries, size_t *count,
                             tars_error *err) {
+    tars_error own_error;
+    err = err ? err : &own_error; /* below, err is never NULL */
     if (!context || !entries || !count) {
         return error_set(err, TARS_USAGE, "tars_model_list: an argument is NULL");
     }
@@ -127,6 +133,8 @@ tars_status tars_model_list(tars_context *context, tars_model_entry **entries, s
 }
 
 tars_status tars_model_remove(tars_context *context, const char *name, tars_error *err) {
+    tars_error own_error;
+    err = err ? err : &own_error; /* below, err is never NULL */
     tars_status status = check_arguments(context, name, "name of a model", err);
     if (status != TARS_OK) {
         return status;

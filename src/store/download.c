@@ -1,6 +1,7 @@
 #include "store/download.h"
 
 #include "base/sha256.h"
+#include "platform/platform.h"
 #include "store/part.h"
 #include "store/url.h"
 
@@ -16,12 +17,18 @@ typedef struct transfer {
     url at;          /* where the current request goes */
     part_file *part; /* what was fetched so far */
     CURL *handle;
-    bool started;       /* this answer's head was judged */
-    bool is_body;       /* this answer's body belongs into the part */
-    uint64_t total;     /* bytes of the whole file, 0: unknown */
+    bool started;      /* this answer's head was judged */
+    bool is_body;      /* this answer's body belongs into the part */
+    uint64_t total;    /* bytes of the whole file, 0: unknown */
+    uint64_t heard_ns; /* when the last byte or answer came */
+    uint64_t heard_length;
     tars_status status; /* first failure within a callback, told in err */
     tars_error *err;
 } transfer;
+
+static uint32_t or_default(uint32_t value, uint32_t otherwise) {
+    return value != 0 ? value : otherwise;
+}
 
 static tars_status fail(transfer *t, tars_status status) {
     t->status = status;
@@ -121,6 +128,17 @@ static size_t on_body(char *bytes, size_t size, size_t count, void *user) {
     return length;
 }
 
+/* curl's own measure is an average over seconds; this one is a clock since the last byte. */
+static bool is_stalled(transfer *t) {
+    uint64_t now_ns = platform_clock_ns();
+    if (part_length(t->part) != t->heard_length) {
+        t->heard_length = part_length(t->part);
+        t->heard_ns = now_ns;
+    }
+    uint64_t limit_ms = or_default(t->options->stall_timeout_ms, DOWNLOAD_STALL_TIMEOUT_MS);
+    return now_ns - t->heard_ns > limit_ms * 1000000;
+}
+
 static int on_progress(void *user, curl_off_t total, curl_off_t now, curl_off_t up_total,
                        curl_off_t up_now) {
     transfer *t = user;
@@ -133,6 +151,12 @@ static int on_progress(void *user, curl_off_t total, curl_off_t now, curl_off_t 
         error_set(t->err, TARS_CANCELLED, "the download was cancelled");
         error_hint(t->err, "the part that arrived is kept: the same command goes on from there");
         fail(t, TARS_CANCELLED);
+        return 1;
+    }
+    if (is_stalled(t)) {
+        error_set(t->err, TARS_TIMEOUT, "%s: the server stopped answering", t->at.host);
+        error_hint(t->err, "try again: the part that arrived is kept");
+        fail(t, TARS_TIMEOUT);
         return 1;
     }
     return 0;
@@ -212,14 +236,9 @@ static void set_certificates(CURL *handle) {
     }
 }
 
-static uint32_t or_default(uint32_t value, uint32_t otherwise) {
-    return value != 0 ? value : otherwise;
-}
-
 static void set_options(transfer *t, char detail[CURL_ERROR_SIZE]) {
     CURL *handle = t->handle;
     const download_options *o = t->options;
-    uint32_t stall_ms = or_default(o->stall_timeout_ms, DOWNLOAD_STALL_TIMEOUT_MS);
     curl_easy_setopt(handle, CURLOPT_URL, t->at.text);
     curl_easy_setopt(handle, CURLOPT_ERRORBUFFER, detail);
     curl_easy_setopt(handle, CURLOPT_NOSIGNAL, 1L);
@@ -233,8 +252,6 @@ static void set_options(transfer *t, char detail[CURL_ERROR_SIZE]) {
     curl_easy_setopt(handle, CURLOPT_XFERINFODATA, t);
     curl_easy_setopt(handle, CURLOPT_CONNECTTIMEOUT_MS,
                      (long)or_default(o->connect_timeout_ms, DOWNLOAD_CONNECT_TIMEOUT_MS));
-    curl_easy_setopt(handle, CURLOPT_LOW_SPEED_LIMIT, 1L);
-    curl_easy_setopt(handle, CURLOPT_LOW_SPEED_TIME, (long)((stall_ms + 999) / 1000));
     if (t->at.is_loopback) {
         curl_easy_setopt(handle, CURLOPT_NOPROXY, "*");
     }
@@ -249,10 +266,16 @@ static tars_status request_once(transfer *t, bool *again, char target[URL_BYTES]
     char resolve[64];
     struct curl_slist *headers = NULL;
     struct curl_slist *hosts = NULL;
-    uint64_t before = part_length(t->part);
     *again = false;
     target[0] = '\0';
     t->started = t->is_body = false;
+    if (part_length(t->part) > 0 && part_tag(t->part)[0] == '\0') {
+        tars_status emptied = part_restart(t->part, NULL, t->err); /* it cannot be continued */
+        if (emptied != TARS_OK) {
+            return fail(t, emptied);
+        }
+    }
+    uint64_t before = part_length(t->part);
     curl_easy_reset(t->handle);
     set_options(t, detail);
     if (before > 0) {
@@ -267,6 +290,8 @@ static tars_status request_once(transfer *t, bool *again, char target[URL_BYTES]
         hosts = curl_slist_append(NULL, resolve); /* no name server is asked */
         curl_easy_setopt(t->handle, CURLOPT_RESOLVE, hosts);
     }
+    t->heard_ns = platform_clock_ns();
+    t->heard_length = before;
     CURLcode code = curl_easy_perform(t->handle);
     if (code == CURLE_OK && !t->started && start_body(t) != TARS_OK) { /* an empty body */
         code = CURLE_WRITE_ERROR;

@@ -46,8 +46,12 @@ static bool is_loopback(const char *host) {
 }
 
 static tars_status bad_url(const char *text, tars_error *err) {
-    char cut[64]; /* no more than the beginning: the rest may hold a password */
-    snprintf(cut, sizeof cut, "%.*s", (int)strcspn(text, "@?#"), text);
+    char cut[64]; /* no more than the beginning, and none of it before an '@': it may be a password
+                   */
+    const char *at = strchr(text, '@');
+    const char *mark = strstr(text, "://");
+    size_t length = at && mark ? (size_t)(mark - text) + 3 : strcspn(text, "@?#");
+    snprintf(cut, sizeof cut, "%.*s", (int)(length < sizeof cut ? length : sizeof cut - 1), text);
     error_set(err, TARS_USAGE, "not a usable URL: %s", cut);
     return error_hint(err, "give http://HOST/PATH or https://HOST/PATH, at most %d bytes",
                       URL_BYTES - 1);

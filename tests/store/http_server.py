@@ -117,10 +117,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
             pass
 
     def route_huge(self):
-        self.reply(200, b"", Content_Length=str(1 << 50))
+        self.reply(200, b"x", Content_Length=str(1 << 50))
 
     def route_status(self):
-        self.reply(int(self.path.rsplit("/", 1)[1]), b"\x1b[31mno\x1b[0m")
+        self.reply(int(self.path.split("?")[0].rsplit("/", 1)[1]), b"\x1b[31mno\x1b[0m")
 
     def route_redirect(self):
         self.reply(302, b"", Location="/file")
@@ -136,9 +136,15 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.send_body(ETAG)
 
 
-server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-server.daemon_threads = True
+class Server(http.server.ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request, client_address):
+        """A client that hangs up is what the tests are about."""
+
+
+server = Server(("127.0.0.1", 0), Handler)
 threading.Thread(target=server.serve_forever, daemon=True).start()
-print(server.server_address[1], flush=True)
+os.write(1, b"%d\n" % server.server_address[1])
 sys.stdin.read()
 os._exit(0)
