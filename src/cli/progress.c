@@ -30,9 +30,11 @@ static void append_rate(const progress *p, text_buffer *text, uint64_t done, uin
     if (rate < 1e-9) {
         return;
     }
-    text_append_string(text, "  ");
-    append_amount(p, text, (uint64_t)rate);
-    text_append_string(text, p->unit == PROGRESS_BYTES ? "/s" : " tokens/s");
+    if (p->unit != PROGRESS_STEPS) {
+        text_append_string(text, "  ");
+        append_amount(p, text, (uint64_t)rate);
+        text_append_string(text, p->unit == PROGRESS_BYTES ? "/s" : " tokens/s");
+    }
     if (total > done) {
         text_append_string(text, "  ");
         number_text_seconds(text, (double)(total - done) / rate);

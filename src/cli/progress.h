@@ -5,7 +5,7 @@
 
 #include "cli/verb.h"
 
-typedef enum progress_unit { PROGRESS_BYTES, PROGRESS_TOKENS } progress_unit;
+typedef enum progress_unit { PROGRESS_BYTES, PROGRESS_TOKENS, PROGRESS_STEPS } progress_unit;
 
 typedef struct progress {
     const cli *cli;

@@ -1,5 +1,6 @@
 #include "cli/verb.h"
 
+#include "cli/bench_process.h"
 #include "store/import_child.h"
 
 #include <string.h>
@@ -12,6 +13,10 @@ extern const verb verb_completion, verb_man, verb_help, verb_version;
 /* The process that reads a foreign file; see store/import_child.h. */
 static const verb verb_internal_import = {
     .name = IMPORT_CHILD_VERB, .group = "", .hidden = true, .main = import_child_main};
+
+/* The process whose start is measured; see bench_process.h. */
+static const verb verb_internal_bench = {
+    .name = BENCH_PROCESS_VERB, .group = "", .hidden = true, .main = bench_process_main};
 
 /* Order of the overview. */
 const verb *const verbs[] = {
@@ -27,11 +32,14 @@ const verb *const verbs[] = {
     &verb_detokenize,
     &verb_perplexity,
     &verb_verify,
+    &verb_doctor,
+    &verb_bench,
     &verb_completion,
     &verb_man,
     &verb_help,
     &verb_version,
     &verb_internal_import,
+    &verb_internal_bench,
     NULL,
 };
 
