@@ -258,6 +258,12 @@ static void test_wrong_access(void) {
     CHECK_INT(gguf_get_array(f, "flags", GGUF_VALUE_TYPES, &key, &err), TARS_MALFORMED);
     CHECK_INT(gguf_get_array(f, "empty", GGUF_STRING, &key, &err), TARS_MALFORMED);
     CHECK_INT(gguf_get_array(f, "absent", GGUF_STRING, &key, &err), TARS_NOT_FOUND);
+    CHECK_INT(gguf_get_u64(f, "absent", &u64, &err), TARS_NOT_FOUND);
+    CHECK_INT(gguf_get_i64(f, "absent", &i64, &err), TARS_NOT_FOUND);
+    CHECK_INT(gguf_get_f64(f, "absent", &f64, &err), TARS_NOT_FOUND);
+    CHECK_INT(gguf_get_bool(f, "absent", &flag, &err), TARS_NOT_FOUND);
+    CHECK_INT(gguf_get_text(f, "absent", &text, &err), TARS_NOT_FOUND);
+    CHECK(!gguf_key_u64(NULL, &u64) && !gguf_key_text(NULL, &text));
     CHECK(u32 == 99 && u64 == 99 && i64 == 99 && f64 == 99 && flag && key == NULL);
     close_made(&o);
 }

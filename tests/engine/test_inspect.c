@@ -188,6 +188,8 @@ static void test_summaries(void) {
         gguf_entry_numbers("big", GGUF_UINT64, &big, 1),
         gguf_entry_numbers("flag", GGUF_BOOL, &flag, 1),
         gguf_entry_texts("bad", &(gguf_text){"a\xFFz", 3}, 1),
+        gguf_entry_u64("scalar", UINT64_MAX),
+        gguf_entry_text("not utf8", (gguf_text){"\xFF", 1}),
         gguf_entry_text("longer", (gguf_text){longer, INSPECT_MAX_TEXT_BYTES + 1}),
         gguf_entry_text("longest", (gguf_text){longer, INSPECT_MAX_TEXT_BYTES}),
     };
@@ -195,10 +197,12 @@ static void test_summaries(void) {
     arena a;
     arena_init(&a, memory, ARENA_BYTES);
     gguf_header header;
-    CHECK_INT(gguf_write_header(entries, 8, NULL, 0, &a, &header, NULL), TARS_OK);
+    CHECK_INT(gguf_write_header(entries, 10, NULL, 0, &a, &header, NULL), TARS_OK);
     inspected in;
     inspect_bytes(&in, header.bytes, header.header_bytes);
-    CHECK_INT(in.report.n_problems, 0);
+    CHECK_INT(in.report.n_problems, 1);
+    CHECK_STRING(problem_text(&in, 0, "message"), "the string is not UTF-8 at its byte 0");
+    CHECK(strstr(in.sink.text, "\"scalar\":18446744073709551615,") != NULL);
     CHECK(strstr(in.sink.text, "\"many\":{\"type\":\"string\",\"count\":100}") != NULL);
     CHECK(strstr(in.sink.text, "\"few\":[1,2.5,0]") != NULL ||
           strstr(in.sink.text, "\"few\":[1,2.5,-0]") != NULL);
@@ -253,6 +257,13 @@ static void test_safetensors(void) {
     CHECK_INT(json_member(in.json, "tensors")->count, 23);
     CHECK_INT(in.report.n_problems, 1);
     CHECK_STRING(problem_text(&in, 0, "where"), "tensor 'bert.pooler.dense.bias'");
+    finish(&in);
+    static const char header[] =
+        "\x2E\0\0\0\0\0\0\0{\"__metadata__\":{\"format\":\"pt\",\"n\":1}}         ";
+    inspect_bytes(&in, header, 8 + 0x2E);
+    CHECK_STRING(in.sink.text,
+                 "{\"format\":\"safetensors\",\"version\":null,\"file_bytes\":54,\"metadata\":"
+                 "{\"format\":\"pt\"},\"tensors\":[],\"problems\":[],\"problems_left_out\":0}");
     finish(&in);
 }
 

@@ -411,6 +411,163 @@ static void test_refusals(void) {
     }
 }
 
+/* Replaces every occurrence of `from` by `to`, of equal length, in the weights' header. */
+static size_t patch(uint8_t *file, const char *from, const char *to) {
+    uint64_t header;
+    size_t length = strlen(from), found = 0;
+    memcpy(&header, file, 8);
+    for (size_t i = 8; i + length <= 8 + header; i++) {
+        if (memcmp(file + i, from, length) == 0) {
+            memcpy(file + i, to, length);
+            found++;
+        }
+    }
+    return found;
+}
+
+static void test_patched_weights(void) {
+    static const struct {
+        const char *from, *to;
+        tars_status status;
+        const char *says;
+    } cases[] = {
+        {"LayerNorm.bias", "LayerNorm.beta", TARS_OK, ""},
+        {"LayerNorm.weight\":", "LayerNorm.gamma\" :", TARS_OK, ""},
+        {"query.weight", "query.weighs", TARS_MALFORMED, "query.weight"},
+        {"\"F32\"", "\"I32\"", TARS_UNSUPPORTED, "dtype I32"},
+        {"[4,6]", "[6,4]", TARS_MALFORMED, "2 dimensions, 6 x 4, expected 4 x 6"},
+        {"[4,6]", "[24 ]", TARS_MALFORMED, "1 dimensions, 1 x 24"},
+        {"pooler.dense.bias", "encoder.dense.bia", TARS_UNSUPPORTED, "22 tensors"},
+        {"embeddings.position_ids", "embeddings.position_idx", TARS_UNSUPPORTED, "22 tensors"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        uint8_t weights[TINY_BERT_BYTES];
+        size_t size = tiny_bert_weights("F32", "", weights);
+        CHECK(patch(weights, cases[i].from, cases[i].to) > 0);
+        byte_source files[3] = {
+            byte_source_memory(weights, size),
+            byte_source_memory(tiny_bert_config, sizeof tiny_bert_config - 1),
+            byte_source_memory(tiny_bert_vocabulary, sizeof tiny_bert_vocabulary - 1)};
+        const safetensors_sources sources = {
+            .weights = &files[0], .config = &files[1], .vocabulary = &files[2]};
+        void *memory = malloc(ARENA_BYTES);
+        arena a;
+        arena_init(&a, memory, ARENA_BYTES);
+        byte_source out;
+        tars_error err;
+        tars_status status = safetensors_to_gguf(&sources, &a, &out, &err);
+        if (status != cases[i].status || !strstr(err.message, cases[i].says) ||
+            (status != TARS_OK && !strstr(err.where, "model.safetensors"))) {
+            check_fail(__FILE__, __LINE__, "%s: %s, %s (%s)", cases[i].to, tars_status_code(status),
+                       err.message, err.where);
+        }
+        free(memory);
+    }
+}
+
+static void test_more_refusals(void) {
+    static const struct {
+        model_texts texts;
+        tars_status status;
+        const char *says;
+    } cases[] = {
+        {{.config = "[]", .vocabulary = "a"}, TARS_MALFORMED, "no JSON object"},
+        {{.config = "{\"model_type\":\"bert\",\"hidden_size\":4,\"num_hidden_layers\":1,"
+                    "\"intermediate_size\":6,\"num_attention_heads\":3,\"vocab_size\":7,"
+                    "\"max_position_embeddings\":8,\"type_vocab_size\":2}",
+          .vocabulary = "a"},
+         TARS_MALFORMED,
+         "a multiple of num_attention_heads"},
+        {{.tokenizer = "{\"model\":{\"vocab\":{\"[UNK]\":0}},"
+                       "\"added_tokens\":[{\"id\":7,\"content\":\"x\"}]}"},
+         TARS_MALFORMED,
+         "an added token has the id 7"},
+        {{.vocabulary = tiny_bert_vocabulary, .tokenizer_config = "{\"a\":"}, TARS_MALFORMED, ""},
+        {{.vocabulary = tiny_bert_vocabulary, .modules = "[1,2"}, TARS_MALFORMED, ""},
+        {{.vocabulary = tiny_bert_vocabulary, .sentence = "nul"}, TARS_MALFORMED, ""},
+        {{.tokenizer = "{\"model\":{\"vocab\":{\"[UNK]\":0,\"[CLS]\":1,\"[SEP]\":2}},"
+                       "\"added_tokens\":[{\"id\":6,\"content\":\"[NEW]\",\"special\":true}]}"},
+         TARS_OK,
+         ""},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        converted c;
+        tars_status status = convert(&c, "F32", "", &cases[i].texts);
+        if (status != cases[i].status || !strstr(c.err.message, cases[i].says) ||
+            (status != TARS_OK && c.err.where[0] == '\0')) {
+            check_fail(__FILE__, __LINE__, "case %zu: %s, %s (%s)", i, tars_status_code(status),
+                       c.err.message, c.err.where);
+        }
+        if (status == TARS_OK) {
+            check_word(&c.gguf, 6, "[NEW]", 3);
+            check_word(&c.gguf, 3, "[PAD3]", 5);
+        }
+        free(c.memory);
+    }
+}
+
+/* A source that fails at a given read. */
+typedef struct failing {
+    const byte_source *inner;
+    int *reads;
+    int fail_at;
+} failing;
+
+static tars_status failing_read(void *context, uint64_t offset, void *buffer, size_t length,
+                                tars_error *err) {
+    failing *f = context;
+    if (++*f->reads == f->fail_at) {
+        return error_set(err, TARS_IO, "the disk says no");
+    }
+    return f->inner->read_at(f->inner->context, offset, buffer, length, err);
+}
+
+static void test_failing_sources(void) {
+    uint8_t weights[TINY_BERT_BYTES];
+    byte_source inner[3] = {
+        byte_source_memory(weights, tiny_bert_weights("F32", "", weights)),
+        byte_source_memory(tiny_bert_config, sizeof tiny_bert_config - 1),
+        byte_source_memory(tiny_bert_vocabulary, sizeof tiny_bert_vocabulary - 1)};
+    int needed = 0;
+    for (int fail_at = 0; fail_at <= needed; fail_at++) {
+        int reads = 0;
+        failing f[3];
+        byte_source outer[3];
+        for (size_t i = 0; i < 3; i++) {
+            f[i] = (failing){&inner[i], &reads, fail_at};
+            outer[i] = (byte_source){&f[i], inner[i].size_bytes, failing_read};
+        }
+        const safetensors_sources sources = {
+            .weights = &outer[0], .config = &outer[1], .vocabulary = &outer[2]};
+        void *memory = malloc(ARENA_BYTES);
+        arena a;
+        arena_init(&a, memory, ARENA_BYTES);
+        byte_source out;
+        tars_error err;
+        uint8_t *bytes = malloc(8192);
+        tars_status status = safetensors_to_gguf(&sources, &a, &out, &err);
+        if (status == TARS_OK) { /* every tensor is one more read */
+            CHECK(out.size_bytes <= 8192);
+            status = byte_source_read(&out, 0, bytes, (size_t)out.size_bytes, &err);
+        }
+        CHECK_INT(status, fail_at == 0 ? TARS_OK : TARS_IO);
+        needed = fail_at == 0 ? reads : needed;
+        free(bytes);
+        free(memory);
+    }
+    CHECK(needed > 21);
+    byte_source huge = {NULL, 65u << 20, failing_read}; /* refused before a read */
+    const safetensors_sources sources = {
+        .weights = &inner[0], .config = &huge, .vocabulary = &inner[2]};
+    uint8_t memory[8192];
+    arena a;
+    arena_init(&a, memory, sizeof memory);
+    byte_source out;
+    tars_error err;
+    CHECK_INT(safetensors_to_gguf(&sources, &a, &out, &err), TARS_LIMIT);
+    CHECK_STRING(err.where, "config.json");
+}
+
 static void test_missing_files(void) {
     byte_source any = byte_source_memory("{}", 2);
     const safetensors_sources cases[] = {
@@ -463,6 +620,9 @@ static const check_test tests[] = {
     {"conversion", test_conversion},
     {"settings", test_settings},
     {"refusals", test_refusals},
+    {"patched weights", test_patched_weights},
+    {"more refusals", test_more_refusals},
+    {"failing sources", test_failing_sources},
     {"missing files", test_missing_files},
     {"every arena size", test_every_arena_size},
 };
