@@ -4,18 +4,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { STOP_TEXT_MAX = 1024, DECODED_MAX = 4096 };
+enum { STOP_TEXT_MAX = 1024 };
 
 /* Everything one generation needs besides the job. */
 typedef struct generation {
     tars_job *job;
     decoder d;
-    stream_decoder stream;
+    tokenizer_stream stream;
     sampler_candidate *candidates;
     sha256_context hash; /* over all h_t */
     size_t shown;        /* bytes of job->text that the sink has seen */
     bool stopped;        /* a stop text was found */
-    uint64_t ready_ns, prompt_done_ns, decode_begin_ns;
+    bool failed;         /* memory ran out while text was added */
 } generation;
 
 static double ms_between(uint64_t begin, uint64_t end) { return (double)(end - begin) / 1e6; }
@@ -57,14 +57,15 @@ static void show_up_to(generation *g, size_t end) {
     g->shown = end > g->shown ? end : g->shown;
 }
 
-/* Adds decoded text, looks for stop texts and shows what can no longer be part of one. */
-static tars_status add_text(generation *g, const char *bytes, size_t length, bool is_last,
-                            tars_error *err) {
+/* Receives decoded text, looks for stop texts and shows what can no longer be part of one. */
+static bool add_text(void *context, const char *bytes, size_t length) {
+    generation *g = context;
     tars_job *job = g->job;
     const tars_request *r = job->request;
     size_t before = job->text.length;
-    if (!job_list_add(&job->text, bytes, length)) {
-        return job_no_memory(err);
+    if (g->stopped || !job_list_add(&job->text, bytes, length)) {
+        g->failed = !g->stopped;
+        return !g->failed;
     }
     const char *text = (const char *)job->text.bytes;
     size_t from = before > STOP_TEXT_MAX ? before - STOP_TEXT_MAX : 0;
@@ -74,11 +75,18 @@ static tars_status add_text(generation *g, const char *bytes, size_t length, boo
         job->text.bytes[stop] = '\0';
         g->stopped = true;
         show_up_to(g, stop);
-        return TARS_OK;
+        return true;
     }
-    size_t hold = is_last ? 0 : held_back(r, text, job->text.length);
-    show_up_to(g, job->text.length - hold);
-    return TARS_OK;
+    show_up_to(g, job->text.length - held_back(r, text, job->text.length));
+    return true;
+}
+
+/* What is still held back when the answer ends without a stop text. */
+static void show_rest(generation *g) {
+    if (!g->stopped) {
+        (void)tokenizer_stream_finish(&g->stream, add_text, g);
+        show_up_to(g, g->job->text.length);
+    }
 }
 
 /* h_t of the logits, kept and added to the running hash. */
@@ -161,10 +169,8 @@ static tars_status next_token(generation *g, int32_t *id, bool *done, tars_error
         tars_job_cancel(job);
     }
     bool is_end = tokenizer_is_end(&r->model->tokenizer, *id);
-    if (!is_end) {
-        char decoded[DECODED_MAX];
-        size_t length = stream_decoder_push(&g->stream, *id, decoded, sizeof decoded);
-        status = add_text(g, decoded, length, false, err);
+    if (!is_end && !tokenizer_stream_push(&g->stream, *id, add_text, g)) {
+        return job_no_memory(err);
     }
     size_t n = job->ids.length / sizeof(int32_t);
     size_t n_all = n + job->prompt_ids.length / sizeof(int32_t);
@@ -255,7 +261,7 @@ static tars_status run(generation *g, tars_error *err) {
     if (!g->candidates) {
         return job_no_memory(err);
     }
-    stream_decoder_init(&g->stream, &job->request->model->tokenizer, false);
+    tokenizer_stream_init(&g->stream, &job->request->model->tokenizer, 0);
     sha256_init(&g->hash);
     size_t cached = reuse(g, ids, n);
     job->usage.cached_tokens = cached;
@@ -269,9 +275,8 @@ static tars_status run(generation *g, tars_error *err) {
         job->usage.decode_ms = ms_between(prompt_done, platform_clock_ns());
     }
     if (status == TARS_OK || status == TARS_CANCELLED) {
-        char rest[DECODED_MAX];
-        size_t length = g->stopped ? 0 : stream_decoder_flush(&g->stream, rest, sizeof rest);
-        if (!g->stopped && add_text(g, rest, length, true, NULL) != TARS_OK) {
+        show_rest(g);
+        if (g->failed) {
             status = job_no_memory(err);
         }
         uint8_t digest[SHA256_DIGEST_BYTES];

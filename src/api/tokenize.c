@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_INPUT_BYTES = 256 << 20, TEMPLATE_MEMORY_BYTES = 16 << 20 };
+enum { MAX_INPUT_BYTES = 256 << 20, TEMPLATE_MEMORY_BYTES = 16 << 20, SPECIAL_BYTES = 513 };
 
 static tars_status check_utf8(const char *bytes, size_t length, tars_error *err) {
     size_t at = 0;
@@ -60,6 +60,17 @@ static bool add_rendered(void *user, const char *bytes, size_t length) {
     return job_list_add(((rendered *)user)->list, bytes, length);
 }
 
+/* The text of a special token as a C string, or NULL when the model has none. */
+static const char *special_text(const tokenizer *t, int32_t id, char out[SPECIAL_BYTES]) {
+    tokenizer_text text = id >= 0 ? tokenizer_piece(t, id) : (tokenizer_text){0};
+    if (id < 0 || text.length >= SPECIAL_BYTES) {
+        return NULL;
+    }
+    memcpy(out, text.bytes, text.length);
+    out[text.length] = '\0';
+    return out;
+}
+
 /* The conversation as the model's chat template writes it. */
 static tars_status render(tars_job *job, job_list *out, tars_error *err) {
     const tars_request *r = job->request;
@@ -92,10 +103,11 @@ static tars_status render(tars_job *job, job_list *out, tars_error *err) {
     }
     if (status == TARS_OK) {
         rendered target = {out};
+        char specials[2][SPECIAL_BYTES];
         chat_request chat = {.messages = messages,
                              .n_messages = r->n_messages,
-                             .bos_token = tokenizer_special_text(t, TOKENIZER_BOS),
-                             .eos_token = tokenizer_special_text(t, TOKENIZER_EOS),
+                             .bos_token = special_text(t, tokenizer_bos(t), specials[0]),
+                             .eos_token = special_text(t, tokenizer_eos(t), specials[1]),
                              .add_generation_prompt = true,
                              .now_unix_s = platform_wall_clock_ns() / 1000000000};
         status = chat_template_apply(compiled, &chat, &scratch, add_rendered, &target, err);
@@ -146,8 +158,8 @@ tars_status job_run_tokenize(tars_job *job, tars_error *err) {
     const int32_t *ids = (const int32_t *)(const void *)job->prompt_ids.bytes;
     size_t n = job->prompt_ids.length / sizeof *ids;
     for (size_t i = 0; i < n; i++) {
-        tars_text_view piece = {0};
-        piece.bytes = tokenizer_piece(&job->request->model->tokenizer, ids[i], &piece.length);
+        tokenizer_text text = tokenizer_piece(&job->request->model->tokenizer, ids[i]);
+        tars_text_view piece = {text.bytes, text.length};
         if (!job_list_add(&job->pieces, &piece, sizeof piece)) {
             return job_no_memory(err);
         }
@@ -158,22 +170,26 @@ tars_status job_run_tokenize(tars_job *job, tars_error *err) {
     return TARS_OK;
 }
 
+static bool add_text(void *context, const char *bytes, size_t length) {
+    return job_list_add(context, bytes, length);
+}
+
 tars_status job_run_detokenize(tars_job *job, tars_error *err) {
     const tars_request *r = job->request;
     uint32_t n_vocab = r->model->pack.hparams->n_vocab;
-    stream_decoder stream;
-    stream_decoder_init(&stream, &r->model->tokenizer, !r->no_special);
-    char text[4096];
     for (size_t i = 0; i < r->n_ids; i++) {
         if (r->ids[i] < 0 || (uint32_t)r->ids[i] >= n_vocab) {
             return error_set(err, TARS_USAGE, "token id %d is outside of the vocabulary of %u",
                              r->ids[i], n_vocab);
         }
-        size_t length = stream_decoder_push(&stream, r->ids[i], text, sizeof text);
-        if (!job_list_add(&job->text, text, length)) {
-            return job_no_memory(err);
-        }
     }
-    size_t length = stream_decoder_flush(&stream, text, sizeof text);
-    return job_list_add(&job->text, text, length) ? TARS_OK : job_no_memory(err);
+    tokenizer_stream stream;
+    tokenizer_stream_init(&stream, &r->model->tokenizer,
+                          r->no_special ? 0 : (unsigned)TOKENIZER_SHOW_SPECIAL);
+    bool fits = true;
+    for (size_t i = 0; i < r->n_ids && fits; i++) {
+        fits = tokenizer_stream_push(&stream, r->ids[i], add_text, &job->text);
+    }
+    fits = fits && tokenizer_stream_finish(&stream, add_text, &job->text);
+    return fits ? TARS_OK : job_no_memory(err);
 }
