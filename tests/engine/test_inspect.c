@@ -243,6 +243,36 @@ static void test_many_problems(void) {
     free(memory);
 }
 
+/* Two short tensors within a long one: each is named, though only one is its neighbour. */
+static void test_overlaps(void) {
+    gguf_tensor_entry tensors[] = {
+        {.name = "long", .type = TENSOR_F32, .n_dims = 1, .dims = {64}},
+        {.name = "inside", .type = TENSOR_F32, .n_dims = 1, .dims = {4}},
+        {.name = "inside too", .type = TENSOR_F32, .n_dims = 1, .dims = {4}},
+        {.name = "behind", .type = TENSOR_F32, .n_dims = 1, .dims = {4}},
+    };
+    uint8_t memory[2048];
+    arena a;
+    arena_init(&a, memory, sizeof memory);
+    gguf_header header;
+    CHECK_INT(gguf_write_header(NULL, 0, tensors, 4, &a, &header, NULL), TARS_OK);
+    uint8_t file[2048] = {0};
+    memcpy(file, header.bytes, header.header_bytes);
+    static const uint64_t offsets[4] = {0, 32, 96, 256}; /* the last field of each description */
+    size_t at = GGUF_HEADER_MIN_BYTES;
+    for (size_t i = 0; i < 4; i++) {
+        at += 8 + strlen(tensors[i].name) + 4 + 8 + 4 + 8;
+        memcpy(file + at - 8, &offsets[i], 8);
+    }
+    inspected in;
+    inspect_bytes(&in, file, header.data_offset + 256 + 16);
+    CHECK_INT(in.report.n_problems, 2);
+    CHECK(strstr(problem_text(&in, 0, "where"), "tensor 'inside'") != NULL);
+    CHECK(strstr(problem_text(&in, 1, "where"), "tensor 'inside too'") != NULL);
+    CHECK(strstr(problem_text(&in, 1, "message"), "'long'") != NULL);
+    finish(&in);
+}
+
 static void test_safetensors(void) {
     uint8_t file[TINY_BERT_BYTES];
     size_t size = tiny_bert_weights("F16", "bert.", file);
