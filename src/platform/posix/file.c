@@ -1,4 +1,5 @@
 #include "platform/internal.h"
+#include "platform/posix/sync.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -168,7 +169,7 @@ tars_status platform_file_truncate(const platform_file *file, uint64_t size_byte
 }
 
 tars_status platform_file_sync(const platform_file *file, tars_error *err) {
-    if (fsync((int)file->handle) != 0) {
+    if (sync_descriptor((int)file->handle) != 0) {
         return platform_fail(err, errno, file->name, "cannot bring the file to the disk");
     }
     return TARS_OK;

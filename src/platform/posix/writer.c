@@ -1,5 +1,6 @@
 #include "base/text.h"
 #include "platform/internal.h"
+#include "platform/posix/sync.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -211,7 +212,7 @@ static int publish_over(platform_writer *writer, const char *name, tars_error *e
 }
 
 static tars_status commit(platform_writer *writer, unsigned flags, tars_error *err) {
-    if (fsync((int)writer->handle) != 0) {
+    if (sync_descriptor((int)writer->handle) != 0) {
         return platform_fail(err, errno, writer->path, "cannot bring the file to the disk");
     }
     if (flags & PLATFORM_COMMIT_DROP_CACHE) {
@@ -226,7 +227,7 @@ static tars_status commit(platform_writer *writer, unsigned flags, tars_error *e
         return platform_fail(err, number, writer->path, "cannot give the file its name");
     }
     /* Without this the name could be lost in a power cut. Some file systems refuse it. */
-    if (fsync((int)writer->folder) != 0 && errno != EINVAL && errno != EROFS) {
+    if (sync_descriptor((int)writer->folder) != 0 && errno != EINVAL && errno != EROFS) {
         return platform_fail(err, errno, writer->path, "cannot bring the folder to the disk");
     }
     return TARS_OK;
