@@ -1,5 +1,7 @@
 #include "api/decoder.h"
 
+#include "base/text.h"
+
 #include <stdlib.h>
 #include <string.h>
 

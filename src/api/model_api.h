@@ -3,7 +3,6 @@
 #ifndef API_MODEL_API_H
 #define API_MODEL_API_H
 
-#include "engine/chat_template.h"
 #include "engine/model.h"
 #include "engine/tokenizer/tokenizer.h"
 #include "platform/platform.h"

@@ -5,15 +5,15 @@
 
 enum { SESSION_DEFAULT_CONTEXT = 8192 };
 
-tars_status tars_session_create(tars_context *context, tars_model *model,
+tars_status tars_session_create(tars_context *context, tars_model *m,
                                 const tars_session_options *options, tars_session **out,
                                 tars_error *err) {
     (void)context;
     *out = NULL;
-    if (!model || !model->pack.hparams->causal) {
+    if (!m || !m->pack.hparams->causal) {
         return error_set(err, TARS_USAGE, "a session needs a model that generates text");
     }
-    const model_hparams *p = model->pack.hparams;
+    const model_hparams *p = m->pack.hparams;
     const char *type = options && options->kv_type ? options->kv_type : "f16";
     if (strcmp(type, "f16") != 0 && strcmp(type, "f32") != 0) {
         return error_set(err, TARS_USAGE, "the cache's type is f16 or f32, not \"%s\"", type);
@@ -32,7 +32,7 @@ tars_status tars_session_create(tars_context *context, tars_model *model,
         free(s);
         return error_set(err, TARS_OUT_OF_MEMORY, "a cache for %u tokens does not fit", n_context);
     }
-    s->model = model;
+    s->model = m;
     s->n_context = n_context;
     s->ids = calloc(n_context, sizeof *s->ids);
     tars_status status =

@@ -2,6 +2,7 @@
 #include "api/job.h"
 
 #include "base/utf8.h"
+#include "engine/chat_template.h"
 
 #include <stdlib.h>
 #include <string.h>
