@@ -311,8 +311,8 @@ static void test_no_memory(void) {
 static const check_test tests[] = {
     {"sound file", test_sound_file},       {"damaged files", test_damaged_files},
     {"manifest", test_manifest},           {"summaries", test_summaries},
-    {"many problems", test_many_problems}, {"safetensors", test_safetensors},
-    {"no memory", test_no_memory},
+    {"many problems", test_many_problems}, {"overlaps", test_overlaps},
+    {"safetensors", test_safetensors},     {"no memory", test_no_memory},
 };
 
 CHECK_MAIN(tests)
