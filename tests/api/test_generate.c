@@ -1,0 +1,440 @@
+/* The public API end to end, on the tiny model of the tree. */
+#include "engine/import.h"
+#include "platform/platform.h"
+#include "support/check.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <tars/tars.h>
+#include <unistd.h>
+
+static char packed_path[256];
+static tars_context *context;
+static tars_model *tiny;
+
+static tars_status write_file(void *user, const void *bytes, size_t length, tars_error *err) {
+    (void)err;
+    return fwrite(bytes, 1, length, user) == length ? TARS_OK : TARS_IO;
+}
+
+/* Packs tiny.gguf into a file of its own and opens it. */
+static void set_up(void) {
+    if (tiny) {
+        return;
+    }
+    size_t size;
+    char *gguf = check_read_file("models/tiny.gguf", &size);
+    snprintf(packed_path, sizeof packed_path, "/tmp/tars-test-%d.tars", (int)getpid());
+    FILE *file = fopen(packed_path, "wb");
+    byte_source source = byte_source_memory(gguf, size);
+    byte_sink sink = {file, write_file};
+    void *memory = malloc(32 << 20);
+    arena a;
+    arena_init(&a, memory, 32 << 20);
+    import_result result;
+    tars_error err = {0};
+    if (import_gguf(&source, NULL, &sink, &a, &result, &err) != TARS_OK) {
+        printf("    cannot import tiny.gguf: %s\n", err.message);
+        exit(1);
+    }
+    fclose(file);
+    free(memory);
+    free(gguf);
+    tars_context_options options = TARS_CONTEXT_OPTIONS_DEFAULTS;
+    options.home = "/tmp/tars-test-home-that-is-not-there";
+    if (tars_context_create(&options, &context, &err) != TARS_OK ||
+        tars_model_open(context, packed_path, &tiny, &err) != TARS_OK) {
+        printf("    cannot open the packed model: %s\n", err.message);
+        exit(1);
+    }
+}
+
+typedef struct outcome {
+    tars_status status;
+    tars_error err;
+    char hash[65];
+    char text[4096];
+    char streamed[4096];
+    char reason[16];
+    int32_t ids[512];
+    size_t n_ids;
+    uint64_t seed, prompt_tokens, cached_tokens;
+    size_t n_tokens_streamed;
+    size_t cancel_after;
+    tars_job *job;
+} outcome;
+
+static bool on_text(void *user, const char *bytes, size_t length) {
+    outcome *o = user;
+    size_t used = strlen(o->streamed);
+    if (used + length < sizeof o->streamed) {
+        memcpy(o->streamed + used, bytes, length);
+        o->streamed[used + length] = '\0';
+    }
+    return true;
+}
+
+static bool on_token(void *user, int32_t id) {
+    (void)id;
+    outcome *o = user;
+    o->n_tokens_streamed++;
+    return o->cancel_after == 0 || o->n_tokens_streamed < o->cancel_after;
+}
+
+static void submit(const tars_request *request, outcome *o) {
+    o->err = (tars_error){0};
+    o->streamed[0] = '\0';
+    o->n_tokens_streamed = 0;
+    tars_sink sink = {.user = o, .text = on_text, .token = on_token};
+    o->status = tars_submit(context, request, &sink, &o->job, &o->err);
+    if (o->status != TARS_OK) {
+        return;
+    }
+    tars_result result = {.size_bytes = sizeof result};
+    o->status = tars_job_wait(o->job, &result, &o->err);
+    if (o->status == TARS_OK || o->status == TARS_CANCELLED) {
+        snprintf(o->hash, sizeof o->hash, "%s", result.logits_hash);
+        snprintf(o->text, sizeof o->text, "%.*s", (int)result.text_length, result.text);
+        snprintf(o->reason, sizeof o->reason, "%s", result.finish_reason);
+        o->n_ids = result.n_ids < 512 ? result.n_ids : 512;
+        if (o->n_ids > 0) {
+            memcpy(o->ids, result.ids, o->n_ids * sizeof *o->ids);
+        }
+        o->seed = result.seed;
+        o->prompt_tokens = result.usage.prompt_tokens;
+        o->cached_tokens = result.usage.cached_tokens;
+        CHECK_INT(result.usage.completion_tokens, result.n_ids);
+    }
+    tars_job_destroy(o->job);
+}
+
+static tars_request plain(const char *text) {
+    set_up();
+    tars_request r = TARS_REQUEST_DEFAULTS;
+    r.kind = TARS_REQUEST_GENERATE;
+    r.model = tiny;
+    r.text = (tars_text_view){text, strlen(text)};
+    r.sampling.temperature = 0;
+    r.limits.max_tokens = 24;
+    r.logits_hash = true;
+    r.policy.n_threads = 1;
+    return r;
+}
+
+static const char prompt[] = "Once upon a time there was a small engine";
+
+static void answer_does_not_depend_on_how(void) {
+    static outcome first;
+    static outcome other;
+    tars_request r = plain(prompt);
+    submit(&r, &first);
+    CHECK_INT(first.status, TARS_OK);
+    CHECK_INT(first.n_ids, 24);
+    CHECK_INT(strlen(first.hash), 64);
+    CHECK_STRING(first.streamed, first.text);
+    CHECK_STRING(first.reason, "length");
+    static const char *const isas[] = {NULL, "scalar", "avx2", "avx512"};
+    for (size_t i = 0; i < 4; i++) {
+        for (unsigned threads = 1; threads <= 3; threads++) {
+            for (unsigned batch = 0; batch <= 7; batch += 7) {
+                r.policy.force_isa = isas[i];
+                r.policy.n_threads = threads;
+                r.batch_size = batch;
+                submit(&r, &other);
+                if (other.status == TARS_UNAVAILABLE && isas[i]) {
+                    continue; /* this CPU lacks it */
+                }
+                CHECK_INT(other.status, TARS_OK);
+                CHECK_STRING(other.hash, first.hash);
+                CHECK_STRING(other.text, first.text);
+            }
+        }
+    }
+}
+
+static void seed_decides_the_answer(void) {
+    static outcome a;
+    static outcome b;
+    tars_request r = plain(prompt);
+    r.sampling = (tars_sampling)TARS_SAMPLING_DEFAULTS;
+    r.sampling.temperature = 1.5f;
+    submit(&r, &a);
+    CHECK_INT(a.status, TARS_OK);
+    r.sampling.random_seed = false;
+    r.sampling.seed = a.seed;
+    submit(&r, &b);
+    CHECK_STRING(b.hash, a.hash);
+    r.sampling.seed = a.seed + 1;
+    submit(&r, &b);
+    CHECK(strcmp(b.hash, a.hash) != 0);
+}
+
+static void session_changes_nothing_but_the_work(void) {
+    static outcome alone;
+    static outcome kept;
+    tars_request r = plain(prompt);
+    tars_session *session = NULL;
+    tars_error err;
+    tars_session_options options = TARS_SESSION_OPTIONS_DEFAULTS;
+    CHECK_INT(tars_session_create(context, tiny, &options, &session, &err), TARS_OK);
+    const char *const texts[] = {prompt, "Once upon a time there was a small engine that gave",
+                                 "Once upon a time there were two", "Something else", prompt};
+    uint64_t cached = 0;
+    for (size_t i = 0; i < 5; i++) {
+        r.text = (tars_text_view){texts[i], strlen(texts[i])};
+        r.session = NULL;
+        submit(&r, &alone);
+        r.session = session;
+        submit(&r, &kept);
+        CHECK_INT(kept.status, TARS_OK);
+        CHECK_STRING(kept.hash, alone.hash);
+        cached += kept.cached_tokens;
+    }
+    CHECK(cached > 5);
+    tars_session_reset(session);
+    submit(&r, &kept);
+    CHECK_INT(kept.cached_tokens, 0);
+    CHECK_STRING(kept.hash, alone.hash);
+    tars_session_destroy(session);
+}
+
+static void replay_gives_the_same_hash(void) {
+    static outcome recorded;
+    static outcome again;
+    tars_request r = plain(prompt);
+    r.sampling.temperature = 1.0f;
+    submit(&r, &recorded);
+    r.kind = TARS_REQUEST_REPLAY;
+    r.replay_ids = recorded.ids;
+    r.n_replay_ids = recorded.n_ids;
+    submit(&r, &again);
+    CHECK_INT(again.status, TARS_OK);
+    CHECK_STRING(again.hash, recorded.hash);
+    recorded.ids[5] ^= 1;
+    submit(&r, &again);
+    CHECK(strcmp(again.hash, recorded.hash) != 0);
+}
+
+static void stop_text_is_not_shown(void) {
+    static outcome whole;
+    static outcome cut;
+    tars_request r = plain(prompt);
+    submit(&r, &whole);
+    size_t length = strlen(whole.text);
+    CHECK(length > 12);
+    char stop[8] = {0};
+    memcpy(stop, whole.text + length / 2, 4);
+    const char *stops[] = {"never there", stop};
+    r.stops = stops;
+    r.n_stops = 2;
+    submit(&r, &cut);
+    CHECK_STRING(cut.reason, "stop");
+    CHECK(strstr(cut.text, stop) == NULL);
+    CHECK_STRING(cut.streamed, cut.text);
+    CHECK(strncmp(whole.text, cut.text, strlen(cut.text)) == 0);
+}
+
+static void chat_template_is_used(void) {
+    static outcome o;
+    tars_request r = plain("");
+    tars_message messages[] = {{"user", "What is the capital of France?"}};
+    r.text = (tars_text_view){0};
+    r.messages = messages;
+    r.n_messages = 1;
+    submit(&r, &o);
+    CHECK_INT(o.status, TARS_OK);
+    CHECK(o.prompt_tokens > 10);
+}
+
+static void bad_requests_are_refused(void) {
+    static outcome o;
+    tars_request r = plain("");
+    submit(&r, &o);
+    CHECK_INT(o.status, TARS_USAGE);
+    r = plain("bad \xff byte");
+    submit(&r, &o);
+    CHECK_INT(o.status, TARS_MALFORMED);
+    CHECK(strstr(o.err.message, "offset 4") != NULL);
+    r = plain(prompt);
+    r.limits.context = 8;
+    submit(&r, &o);
+    CHECK_INT(o.status, TARS_CONTEXT_EXCEEDED);
+    r = plain(prompt);
+    r.limits.context = 100000;
+    submit(&r, &o);
+    CHECK_INT(o.status, TARS_USAGE);
+    r = plain(prompt);
+    r.limits.memory_bytes = 1000;
+    submit(&r, &o);
+    CHECK_INT(o.status, TARS_OUT_OF_MEMORY);
+    r = plain(prompt);
+    r.policy.runtime = "wasm";
+    submit(&r, &o);
+    CHECK_INT(o.status, TARS_UNAVAILABLE);
+    r = plain(prompt);
+    r.policy.force_isa = "mmx";
+    submit(&r, &o);
+    CHECK_INT(o.status, TARS_USAGE);
+    r = plain(prompt);
+    r.sampling.top_p = 1.5f;
+    submit(&r, &o);
+    CHECK_INT(o.status, TARS_USAGE);
+    r = plain(prompt);
+    r.kind = TARS_REQUEST_EMBED;
+    submit(&r, &o);
+    CHECK_INT(o.status, TARS_USAGE);
+    r = plain(prompt);
+    r.size_bytes = 3;
+    submit(&r, &o);
+    CHECK_INT(o.status, TARS_USAGE);
+}
+
+static void cancel_and_deadline_end_it(void) {
+    static outcome o;
+    tars_request r = plain(prompt);
+    r.limits.max_tokens = 400;
+    o.cancel_after = 3;
+    submit(&r, &o);
+    CHECK_INT(o.status, TARS_CANCELLED);
+    CHECK_STRING(o.reason, "cancelled");
+    CHECK_INT(o.n_ids, 3);
+    o.cancel_after = 0;
+    r.policy.force_isa = "scalar";
+    r.limits.deadline_ms = 1;
+    submit(&r, &o);
+    CHECK_INT(o.status, TARS_TIMEOUT);
+}
+
+static void context_limits_the_answer(void) {
+    static outcome o;
+    tars_request r = plain(prompt);
+    r.limits.max_tokens = 400;
+    r.limits.context = 40;
+    submit(&r, &o);
+    CHECK_INT(o.status, TARS_OK);
+    CHECK_STRING(o.reason, "length");
+    CHECK_INT(o.prompt_tokens + o.n_ids, 40);
+}
+
+static void estimate_covers_the_request(void) {
+    tars_request r = plain(prompt);
+    uint64_t bytes = 0;
+    tars_error err;
+    CHECK_INT(tars_estimate(context, &r, &bytes, &err), TARS_OK);
+    CHECK(bytes > 10000 && bytes < 64u << 20);
+    static outcome o;
+    r.limits.memory_bytes = bytes;
+    submit(&r, &o);
+    CHECK_INT(o.status, TARS_OK);
+    r.limits.memory_bytes = bytes / 2;
+    submit(&r, &o);
+    CHECK_INT(o.status, TARS_OUT_OF_MEMORY);
+}
+
+/* A file that is cut while it is mapped fails the request and not the process. */
+static void cut_file_fails_the_request(void) {
+    static outcome o;
+    tars_request r = plain(prompt);
+    tars_error err;
+    CHECK_INT(platform_guard_install(&err), TARS_OK);
+    char copy[300];
+    snprintf(copy, sizeof copy, "%s.cut", packed_path);
+    char command[700];
+    snprintf(command, sizeof command, "cp %s %s", packed_path, copy);
+    CHECK_INT(system(command), 0);
+    tars_model *victim = NULL;
+    CHECK_INT(tars_model_open(context, copy, &victim, &err), TARS_OK);
+    CHECK_INT(truncate(copy, 2 << 20), 0);
+    r.model = victim;
+    submit(&r, &o);
+    CHECK_INT(o.status, TARS_CORRUPT);
+    tars_model_close(victim);
+    CHECK(tars_model_open(context, copy, &victim, &err) != TARS_OK);
+    CHECK(victim == NULL);
+    unlink(copy);
+    r.model = tiny;
+    submit(&r, &o);
+    CHECK_INT(o.status, TARS_OK);
+}
+
+static void tokenize_and_back(void) {
+    set_up();
+    tars_request r = plain(prompt);
+    r.kind = TARS_REQUEST_TOKENIZE;
+    static outcome o;
+    submit(&r, &o);
+    CHECK_INT(o.status, TARS_OK);
+    CHECK(o.n_ids > 5);
+    static outcome back;
+    tars_request d = plain("");
+    d.kind = TARS_REQUEST_DETOKENIZE;
+    d.ids = o.ids;
+    d.n_ids = o.n_ids;
+    tars_error err;
+    tars_job *job = NULL;
+    CHECK_INT(tars_submit(context, &d, NULL, &job, &err), TARS_OK);
+    tars_result result = {.size_bytes = sizeof result};
+    CHECK_INT(tars_job_wait(job, &result, &err), TARS_OK);
+    CHECK_STRING(result.text, prompt);
+    tars_job_destroy(job);
+    o.ids[0] = 1 << 20;
+    submit(&d, &back);
+    CHECK_INT(back.status, TARS_USAGE);
+}
+
+static void perplexity_of_noise_is_about_the_vocabulary(void) {
+    tars_request r = plain(prompt);
+    char text[4000];
+    text[0] = '\0';
+    while (strlen(text) < 3000) {
+        strcat(text, prompt);
+    }
+    r.kind = TARS_REQUEST_PERPLEXITY;
+    r.text = (tars_text_view){text, strlen(text)};
+    r.limits.context = 64;
+    tars_error err;
+    double seen[2];
+    for (unsigned batch = 0; batch < 2; batch++) {
+        r.batch_size = batch * 5;
+        tars_job *job = NULL;
+        CHECK_INT(tars_submit(context, &r, NULL, &job, &err), TARS_OK);
+        tars_result result = {.size_bytes = sizeof result};
+        CHECK_INT(tars_job_wait(job, &result, &err), TARS_OK);
+        CHECK(result.windows >= 5 && result.tokens_scored == result.windows * 31);
+        CHECK(result.perplexity > 100 && result.perplexity < 100000);
+        seen[batch] = result.perplexity;
+        tars_job_destroy(job);
+    }
+    CHECK_BYTES(&seen[1], &seen[0], sizeof seen[0]);
+    r.limits.context = 500;
+    static outcome o;
+    r.text.length = 100;
+    submit(&r, &o);
+    CHECK_INT(o.status, TARS_USAGE);
+}
+
+static void tear_down(void) {
+    tars_model_close(tiny);
+    tars_context_destroy(context);
+    unlink(packed_path);
+    tiny = NULL;
+}
+
+static const check_test tests[] = {
+    {"answer does not depend on how", answer_does_not_depend_on_how},
+    {"seed decides the answer", seed_decides_the_answer},
+    {"session changes nothing but the work", session_changes_nothing_but_the_work},
+    {"replay gives the same hash", replay_gives_the_same_hash},
+    {"stop text is not shown", stop_text_is_not_shown},
+    {"chat template is used", chat_template_is_used},
+    {"bad requests are refused", bad_requests_are_refused},
+    {"cancel and deadline end it", cancel_and_deadline_end_it},
+    {"context limits the answer", context_limits_the_answer},
+    {"estimate covers the request", estimate_covers_the_request},
+    {"cut file fails the request", cut_file_fails_the_request},
+    {"tokenize and back", tokenize_and_back},
+    {"perplexity of noise", perplexity_of_noise_is_about_the_vocabulary},
+    {"tear down", tear_down},
+};
+CHECK_MAIN(tests)
