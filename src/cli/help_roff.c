@@ -1,6 +1,8 @@
+#include "base/utf8.h"
 #include "build_info.h"
 #include "cli/help.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /* Text as roff: nothing in it may be a request or an escape. */
@@ -20,6 +22,13 @@ static void escaped(output *out, const char *text, bool at_line_start) {
             output_text(out, text[1] == '\n' ? "\n.PP\n" : "\n");
             at_line_start = true;
             text += text[1] == '\n' ? 1 : 0;
+        } else if ((unsigned char)*text >= 0x80) {
+            uint32_t code_point = 0;
+            size_t length = utf8_decode(text, strlen(text), &code_point);
+            char escape[16]; /* groff wants capital digits */
+            snprintf(escape, sizeof escape, "\\[u%04X]", (unsigned)code_point);
+            output_text(out, escape);
+            text += length > 0 ? length - 1 : 0;
         } else {
             output_bytes(out, text, 1);
         }

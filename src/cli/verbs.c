@@ -115,6 +115,6 @@ void verb_usage(const verb *v, text_buffer *text) {
     text_format(text, "tars %s [options]", v->name);
     for (size_t i = 0; i < verb_argument_count(v); i++) {
         const verb_argument *a = &v->arguments[i];
-        text_format(text, a->optional ? " [%s%s]" : " %s%s", a->name, a->repeated ? "…" : "");
+        text_format(text, a->optional ? " [%s%s]" : " %s%s", a->name, a->repeated ? "..." : "");
     }
 }
