@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #if defined(__APPLE__) && !defined(MAP_NORESERVE)
@@ -36,6 +37,17 @@ void platform_guard_remove(platform_mapping *mapping) {
     }
 }
 
+/* By the bare system call where there is one: it is safe in a signal handler, and tools that watch
+ * memory do not take the exchange of pages under other readers, which is wanted, for their own. */
+static bool map_zeros(uintptr_t start, size_t length) {
+    const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE;
+#if defined(__linux__) && defined(SYS_mmap)
+    return syscall(SYS_mmap, start, length, PROT_READ, flags, -1, 0L) == (long)start;
+#else
+    return mmap((void *)start, length, PROT_READ, flags, -1, 0) != MAP_FAILED;
+#endif
+}
+
 /* From the page at fault to the mapping's end zeros take the file's place: a file that was cut
  * lacks all of it, and one step avoids a signal for each page. */
 static bool replace_pages(uintptr_t address) {
@@ -47,9 +59,7 @@ static bool replace_pages(uintptr_t address) {
         }
         uintptr_t page = address & ~(uintptr_t)(guard_page_bytes - 1);
         size_t length = start + m->size_bytes - page;
-        void *zeros = mmap((void *)page, length, PROT_READ,
-                           MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0);
-        if (zeros == MAP_FAILED) {
+        if (!map_zeros(page, length)) {
             return false;
         }
         atomic_store_explicit(&m->damaged, 1, memory_order_release);
