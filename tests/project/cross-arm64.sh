@@ -15,8 +15,8 @@ done
 check "configure for ARM" cmake --preset arm64
 check "build for ARM" cmake --build build/arm64
 [ "$failed" -eq 0 ] || finish
-tests/run --build build/arm64 --programs-only --emulator qemu-aarch64 --timeout 500 \
-    | tee "$SCRATCH/log"
+tests/run --build build/arm64 --programs-only --timeout 500 \
+    --emulator "qemu-aarch64 -L /usr/aarch64-linux-gnu" | tee "$SCRATCH/log"
 read -r p f s < <(sed -nE 's/^([0-9]+) passed, ([0-9]+) failed, ([0-9]+) skipped$/\1 \2 \3/p' \
     "$SCRATCH/log" | tail -n 1)
 passed=$((passed + ${p:-0}))
