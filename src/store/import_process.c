@@ -241,8 +241,9 @@ static tars_status died(import_process *p, const platform_exit *how) {
     }
     error_set(p->err, status, "the import process %s", text);
     error_hint(p->err, "%s", hint);
-    p->log[strcspn(p->log, "\r\n")] = '\0';
-    error_cause(p->err, "%s", p->log);
+    char *words = p->log + strspn(p->log, "=\r\n"); /* sanitizers draw a line first */
+    words[strcspn(words, "\r\n")] = '\0';
+    error_cause(p->err, "%s", words);
     return status;
 }
 
