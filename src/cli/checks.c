@@ -187,15 +187,15 @@ static void check_digests(check_list *list) {
 
 /* How the system maps each model once all its pages are in. */
 static void check_page(check_list *list, const char *name) {
-    tars_model *model = NULL;
+    tars_model *opened = NULL;
     tars_error err;
-    tars_status status = tars_model_open(list->session->context, name, &model, &err);
+    tars_status status = tars_model_open(list->session->context, name, &opened, &err);
     platform_page_report pages = {0};
     if (status == TARS_OK) {
-        status = platform_mapping_warm(&model->mapping, &err);
+        status = platform_mapping_warm(&opened->mapping, &err);
     }
     if (status == TARS_OK) {
-        status = platform_mapping_pages(&model->mapping, &pages, &err);
+        status = platform_mapping_pages(&opened->mapping, &pages, &err);
     }
     bool huge = status == TARS_OK && strstr(pages.kind, "huge");
     finding *f = check_add(list, "", status != TARS_OK ? CHECK_FAIL : huge ? CHECK_OK : CHECK_WARN);
@@ -212,7 +212,7 @@ static void check_page(check_list *list, const char *name) {
             set_fix(f, "keep the store on ext4 or xfs with large folios (Linux 6.16 or later)");
         }
     }
-    tars_model_close(model);
+    tars_model_close(opened);
 }
 
 static void check_pages(check_list *list) {

@@ -97,17 +97,17 @@ static tars_status read_kept_header(void *context, uint64_t offset, void *buffer
 
 static tars_status inspect_model(tars_context *context, const char *name, inspection *out,
                                  tars_error *err) {
-    tars_model *model = NULL;
-    tars_status status = tars_model_open(context, name, &model, err);
+    tars_model *opened = NULL;
+    tars_status status = tars_model_open(context, name, &opened, err);
     if (status != TARS_OK) {
         return status;
     }
-    pack_bytes header = model->pack.sections[PACK_GGUF_HEADER];
+    pack_bytes header = opened->pack.sections[PACK_GGUF_HEADER];
     byte_source source = {.context = &header,
-                          .size_bytes = model->pack.trailer->source_bytes,
+                          .size_bytes = opened->pack.trailer->source_bytes,
                           .read_at = read_kept_header};
     status = inspect_bytes(&source, out, err);
-    tars_model_close(model);
+    tars_model_close(opened);
     return status;
 }
 

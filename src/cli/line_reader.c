@@ -167,7 +167,7 @@ tars_status line_reader_open(const cli *c, const char *prompt, const char *histo
 /* Adds bytes to the line; room for a NUL stays. */
 static bool append(line_reader *reader, const char *bytes, size_t length) {
     size_t needed = reader->length + length + 1;
-    if (needed > reader->capacity) {
+    if (!reader->line || needed > reader->capacity) {
         size_t capacity = needed * 2 > 256 ? needed * 2 : 256;
         char *grown =
             capacity <= 4 * (size_t)LINE_READER_MAX_BYTES ? realloc(reader->line, capacity) : NULL;

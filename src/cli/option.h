@@ -37,15 +37,15 @@ typedef struct option_list {
 } option_list;
 
 typedef struct option {
-    const char *name; /* without dashes */
-    char letter;      /* short form, or 0 */
-    option_type type;
+    const char *name;           /* without dashes */
     size_t offset;              /* of the value in the verb's struct (in the set's part of it) */
     const char *value_name;     /* "N", "FILE"; NULL for flags */
     const char *help;           /* one sentence part, no full stop */
     const char *default_text;   /* parsed like a given value; NULL: zero, false, NULL */
     const char *const *choices; /* OPTION_ENUM: NULL-terminated */
     double minimum, maximum;    /* OPTION_INT, OPTION_FLOAT */
+    option_type type;
+    char letter; /* short form, or 0 */
     bool repeated;
     bool hidden; /* parsed, not documented */
 } option;

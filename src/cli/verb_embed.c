@@ -87,25 +87,35 @@ static tars_status embed_texts(cli *c, const verb_call *call, const tars_text_vi
     return status;
 }
 
+static tars_status read_texts(const verb_call *call, input_text *inputs, tars_text_view *texts,
+                              tars_error *err) {
+    for (size_t i = 0; i + 1 < call->n_arguments; i++) {
+        tars_status status = input_read(call->arguments[i + 1], "TEXT", &inputs[i], err);
+        if (status == TARS_OK) {
+            status = input_check_text(&inputs[i], "TEXT", err);
+        }
+        if (status != TARS_OK) {
+            return status;
+        }
+        texts[i] = (tars_text_view){inputs[i].bytes, inputs[i].length};
+    }
+    return TARS_OK;
+}
+
 static tars_status run_embed(cli *c, const verb_call *call, tars_error *err) {
     size_t n = call->n_arguments - 1;
     input_text *inputs = calloc(n, sizeof *inputs);
     tars_text_view *texts = calloc(n, sizeof *texts);
-    tars_status status = TARS_OK;
     if (!inputs || !texts) {
-        status = error_set(err, TARS_OUT_OF_MEMORY, "no memory for %zu texts", n);
+        free(inputs);
+        free(texts);
+        return error_set(err, TARS_OUT_OF_MEMORY, "no memory for %zu texts", n);
     }
-    for (size_t i = 0; i < n && status == TARS_OK; i++) {
-        status = input_read(call->arguments[i + 1], "TEXT", &inputs[i], err);
-        if (status == TARS_OK) {
-            status = input_check_text(&inputs[i], "TEXT", err);
-        }
-        texts[i] = (tars_text_view){inputs[i].bytes, inputs[i].length};
-    }
+    tars_status status = read_texts(call, inputs, texts, err);
     if (status == TARS_OK) {
         status = embed_texts(c, call, texts, err);
     }
-    for (size_t i = 0; inputs && i < n; i++) {
+    for (size_t i = 0; i < n; i++) {
         input_free(&inputs[i]);
     }
     free(inputs);

@@ -45,7 +45,7 @@ static tars_status read_input(const cli *c, const verb_call *call, run_input *in
 }
 
 static tars_status no_nul(const input_text *text, const char *what, tars_error *err) {
-    size_t length = strlen(text->bytes);
+    size_t length = text->length > 0 ? strnlen(text->bytes, text->length) : 0;
     if (length == text->length) {
         return TARS_OK;
     }
