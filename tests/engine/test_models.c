@@ -9,6 +9,7 @@
 
 #include <math.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -119,6 +120,11 @@ typedef struct worker_argument {
     unsigned worker;
 } worker_argument;
 
+static void relax(unsigned spins) {
+    (void)spins;
+    sched_yield();
+}
+
 static void *worker_main(void *argument) {
     worker_argument *w = argument;
     forward_step(&w->run->f, w->worker, &w->run->b);
@@ -169,7 +175,7 @@ static float *run_sequence(const fixture *fx, const int32_t *ids, size_t n,
         }
         status = forward_begin(&run.f, tokens, count, &err);
         if (status == TARS_OK) {
-            barrier_init(&run.b, options->n_workers, NULL);
+            barrier_init(&run.b, options->n_workers, relax);
             step_all(&run, options->n_workers);
             status = forward_end(&run.f, &err);
         }
@@ -306,8 +312,10 @@ static void bits_do_not_depend_on_how(void) {
         float *expected = run_sequence(&fx, ids, n, &reference);
         for (size_t k = 0; k < kernel_count(); k++) {
             static const size_t batches[] = {1, 3, 5, 16, 70};
-            for (size_t b = 0; b < 5 && kernel_usable(kernel_at(k), features); b++) {
-                for (unsigned workers = 1; workers <= 3; workers++) {
+            /* scalar is slow and is the reference already: one other way of running it is enough */
+            bool is_scalar = kernel_at(k) == &kernel_scalar;
+            for (size_t b = is_scalar ? 4 : 0; b < 5 && kernel_usable(kernel_at(k), features); b++) {
+                for (unsigned workers = is_scalar ? 2 : 1; workers <= (is_scalar ? 2u : 3u); workers++) {
                     run_options options = {kernel_at(k), KV_F16, false, workers, batches[b]};
                     float *found = run_sequence(&fx, ids, n, &options);
                     if (memcmp(found, expected, n * fx.m.hparams->n_vocab * sizeof(float)) != 0) {

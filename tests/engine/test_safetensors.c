@@ -324,85 +324,87 @@ static void test_settings(void) {
     free(c.memory);
 }
 
+static const char refused_config[] =
+    "{\"hidden_size\":4,\"num_hidden_layers\":%s,\"intermediate_size\":6,\"num_attention_heads"
+    "\":2,\"max_position_embeddings\":8,\"type_vocab_size\":2,\"vocab_size\":7,%s}";
+static const struct {
+    const char *layers, *rest;
+    model_texts texts;
+    tars_status status;
+    const char *says;
+} refused_models[] = {
+    {"1", "\"model_type\":\"roberta\"", {0}, TARS_UNSUPPORTED, "roberta"},
+    {"1", "\"model_type\":\"bert\",\"hidden_act\":\"relu\"", {0}, TARS_UNSUPPORTED, "relu"},
+    {"1",
+     "\"model_type\":\"bert\",\"position_embedding_type\":\"relative_key\"",
+     {0},
+     TARS_UNSUPPORTED,
+     "relative_key"},
+    {"1", "\"is_decoder\":true,\"model_type\":\"bert\"", {0}, TARS_UNSUPPORTED, "is_decoder"},
+    {"1", "\"other\":1", {0}, TARS_MALFORMED, "model_type"},
+    {"0", "\"model_type\":\"bert\"", {0}, TARS_MALFORMED, "num_hidden_layers"},
+    {"1.5", "\"model_type\":\"bert\"", {0}, TARS_MALFORMED, "num_hidden_layers"},
+    {"-1", "\"model_type\":\"bert\"", {0}, TARS_MALFORMED, "num_hidden_layers"},
+    {"4294967297", "\"model_type\":\"bert\"", {0}, TARS_MALFORMED, "num_hidden_layers"},
+    {"\"1\"", "\"model_type\":\"bert\"", {0}, TARS_MALFORMED, "num_hidden_layers"},
+    {"2", "\"model_type\":\"bert\"", {0}, TARS_MALFORMED, "encoder.layer.1."},
+    {"1", "\"model_type\":\"bert\",\"layer_norm_eps\":0", {0}, TARS_MALFORMED, "layer_norm"},
+    {"1",
+     "\"model_type\":\"bert\"",
+     {.pooling = "{\"pooling_mode_max_tokens\":true}"},
+     TARS_UNSUPPORTED,
+     "pooling_mode_max_tokens"},
+    {"1",
+     "\"model_type\":\"bert\"",
+     {.pooling = "{\"pooling_mode_mean_tokens\":true,\"pooling_mode_cls_token\":true}"},
+     TARS_UNSUPPORTED,
+     "besides another"},
+    {"1",
+     "\"model_type\":\"bert\"",
+     {.modules = "[{\"type\":\"sentence_transformers.models.Dense\"}]"},
+     TARS_UNSUPPORTED,
+     "models.Dense"},
+    {"1",
+     "\"model_type\":\"bert\"",
+     {.vocabulary = "[UNK]\n[SEP]\nword\n"},
+     TARS_MALFORMED,
+     "special token '[CLS]'"},
+    {"1",
+     "\"model_type\":\"bert\"",
+     {.vocabulary = "a\nb\nc\nd\ne\nf\ng\nh\n"},
+     TARS_MALFORMED,
+     "the embedding matrix has 7 rows"},
+    {"1", "\"model_type\":\"bert\"", {.vocabulary = "[UNK]\n\xFF\n"}, TARS_MALFORMED, "UTF-8"},
+    {"1",
+     "\"model_type\":\"bert\"",
+     {.tokenizer = "{\"model\":{\"type\":\"BPE\"}}"},
+     TARS_UNSUPPORTED,
+     "BPE"},
+    {"1",
+     "\"model_type\":\"bert\"",
+     {.tokenizer = "{\"model\":{\"vocab\":{\"a\":0,\"b\":0}}}"},
+     TARS_MALFORMED,
+     "two tokens have the id 0"},
+    {"1",
+     "\"model_type\":\"bert\"",
+     {.tokenizer = "{\"model\":{\"vocab\":{\"a\":\"0\"}}}"},
+     TARS_MALFORMED,
+     "no id"},
+    {"1", "\"model_type\":\"bert\"", {.tokenizer = "{}"}, TARS_MALFORMED, "vocab"},
+    {"1", "\"model_type\":\"bert\"", {.tokenizer = "{"}, TARS_MALFORMED, ""},
+};
+
 static void test_refusals(void) {
-    static const char config_start[] =
-        "{\"hidden_size\":4,\"num_hidden_layers\":%s,\"intermediate_size\":6,\"num_attention_heads"
-        "\":2,\"max_position_embeddings\":8,\"type_vocab_size\":2,\"vocab_size\":7,%s}";
-    static const struct {
-        const char *layers, *rest;
-        model_texts texts;
-        tars_status status;
-        const char *says;
-    } cases[] = {
-        {"1", "\"model_type\":\"roberta\"", {0}, TARS_UNSUPPORTED, "roberta"},
-        {"1", "\"model_type\":\"bert\",\"hidden_act\":\"relu\"", {0}, TARS_UNSUPPORTED, "relu"},
-        {"1",
-         "\"model_type\":\"bert\",\"position_embedding_type\":\"relative_key\"",
-         {0},
-         TARS_UNSUPPORTED,
-         "relative_key"},
-        {"1", "\"is_decoder\":true,\"model_type\":\"bert\"", {0}, TARS_UNSUPPORTED, "is_decoder"},
-        {"1", "\"other\":1", {0}, TARS_MALFORMED, "model_type"},
-        {"0", "\"model_type\":\"bert\"", {0}, TARS_MALFORMED, "num_hidden_layers"},
-        {"1.5", "\"model_type\":\"bert\"", {0}, TARS_MALFORMED, "num_hidden_layers"},
-        {"-1", "\"model_type\":\"bert\"", {0}, TARS_MALFORMED, "num_hidden_layers"},
-        {"4294967297", "\"model_type\":\"bert\"", {0}, TARS_MALFORMED, "num_hidden_layers"},
-        {"\"1\"", "\"model_type\":\"bert\"", {0}, TARS_MALFORMED, "num_hidden_layers"},
-        {"2", "\"model_type\":\"bert\"", {0}, TARS_MALFORMED, "encoder.layer.1."},
-        {"1", "\"model_type\":\"bert\",\"layer_norm_eps\":0", {0}, TARS_MALFORMED, "layer_norm"},
-        {"1",
-         "\"model_type\":\"bert\"",
-         {.pooling = "{\"pooling_mode_max_tokens\":true}"},
-         TARS_UNSUPPORTED,
-         "pooling_mode_max_tokens"},
-        {"1",
-         "\"model_type\":\"bert\"",
-         {.pooling = "{\"pooling_mode_mean_tokens\":true,\"pooling_mode_cls_token\":true}"},
-         TARS_UNSUPPORTED,
-         "besides another"},
-        {"1",
-         "\"model_type\":\"bert\"",
-         {.modules = "[{\"type\":\"sentence_transformers.models.Dense\"}]"},
-         TARS_UNSUPPORTED,
-         "models.Dense"},
-        {"1",
-         "\"model_type\":\"bert\"",
-         {.vocabulary = "[UNK]\n[SEP]\nword\n"},
-         TARS_MALFORMED,
-         "special token '[CLS]'"},
-        {"1",
-         "\"model_type\":\"bert\"",
-         {.vocabulary = "a\nb\nc\nd\ne\nf\ng\nh\n"},
-         TARS_MALFORMED,
-         "the embedding matrix has 7 rows"},
-        {"1", "\"model_type\":\"bert\"", {.vocabulary = "[UNK]\n\xFF\n"}, TARS_MALFORMED, "UTF-8"},
-        {"1",
-         "\"model_type\":\"bert\"",
-         {.tokenizer = "{\"model\":{\"type\":\"BPE\"}}"},
-         TARS_UNSUPPORTED,
-         "BPE"},
-        {"1",
-         "\"model_type\":\"bert\"",
-         {.tokenizer = "{\"model\":{\"vocab\":{\"a\":0,\"b\":0}}}"},
-         TARS_MALFORMED,
-         "two tokens have the id 0"},
-        {"1",
-         "\"model_type\":\"bert\"",
-         {.tokenizer = "{\"model\":{\"vocab\":{\"a\":\"0\"}}}"},
-         TARS_MALFORMED,
-         "no id"},
-        {"1", "\"model_type\":\"bert\"", {.tokenizer = "{}"}, TARS_MALFORMED, "vocab"},
-        {"1", "\"model_type\":\"bert\"", {.tokenizer = "{"}, TARS_MALFORMED, ""},
-    };
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    for (size_t i = 0; i < sizeof refused_models / sizeof refused_models[0]; i++) {
         char config[512];
-        snprintf(config, sizeof config, config_start, cases[i].layers, cases[i].rest);
-        model_texts texts = cases[i].texts;
+        snprintf(config, sizeof config, refused_config, refused_models[i].layers,
+                 refused_models[i].rest);
+        model_texts texts = refused_models[i].texts;
         texts.config = config;
         texts.vocabulary = texts.vocabulary ? texts.vocabulary : tiny_bert_vocabulary;
         converted c;
         tars_status status = convert(&c, "F32", "", &texts);
-        if (status != cases[i].status || !strstr(c.err.message, cases[i].says) ||
+        if (status != refused_models[i].status || !strstr(c.err.message, refused_models[i].says) ||
             (i != 21 && c.err.where[0] == '\0' && status != TARS_MALFORMED)) {
             check_fail(__FILE__, __LINE__, "case %zu: %s, %s (%s)", i, tars_status_code(status),
                        c.err.message, c.err.where);

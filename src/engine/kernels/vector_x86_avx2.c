@@ -458,14 +458,11 @@ static void store_value(const float *value, size_t n, kv_type type, void *target
         memcpy(target, value, n * sizeof(float));
         return;
     }
-    const __m256 most = _mm256_set1_ps(65504.0f);
-    const __m256 least = _mm256_set1_ps(-65504.0f);
     uint16_t *halves = target;
     size_t i = 0;
     for (; i + 8 <= n; i += 8) {
-        __m256 v = _mm256_max_ps(_mm256_min_ps(_mm256_loadu_ps(value + i), most), least);
         _mm_storeu_si128((__m128i *)(void *)(halves + i),
-                         _mm256_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT));
+                         vector_narrow_f16_avx2(_mm256_loadu_ps(value + i)));
     }
     for (; i < n; i++) {
         halves[i] = arith_f32_to_f16(value[i]);

@@ -406,13 +406,10 @@ static void store_value(const float *value, size_t n, kv_type type, void *target
         memcpy(target, value, n * sizeof(float));
         return;
     }
-    const __m512 most = _mm512_set1_ps(65504.0f);
     for (size_t i = 0; i < n; i += 16) {
         __mmask16 m = lanes(n - i);
         __m512 v = _mm512_maskz_loadu_ps(m, value + i);
-        v = _mm512_max_ps(_mm512_min_ps(v, most), _mm512_sub_ps(_mm512_setzero_ps(), most));
-        _mm256_mask_storeu_epi16((uint16_t *)target + i, m,
-                                 _mm512_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT));
+        _mm256_mask_storeu_epi16((uint16_t *)target + i, m, vector_narrow_f16_avx512(v));
     }
 }
 
