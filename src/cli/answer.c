@@ -27,7 +27,7 @@ static bool on_progress(void *user, const char *step, uint64_t done, uint64_t to
 tars_status answer_run(answer *a, client *session, const tars_model_info *model,
                        const tars_request *request, bool streams, tars_error *err) {
     *a = (answer){.session = session, .model = model, .streams = streams};
-    progress_init(&a->progress, session->cli, PROGRESS_TOKENS);
+    progress_init(&a->progress, session->cli);
     tars_sink sink = {.user = a, .progress = on_progress};
     if (streams) {
         sink.text = on_text;

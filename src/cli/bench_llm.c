@@ -217,7 +217,7 @@ static tars_status measure_all(bench *b, tars_error *err) {
 tars_status bench_llm(client *session, const bench_plan *plan, bench_report *out, tars_error *err) {
     *out = (bench_report){0};
     bench b = {.session = session, .plan = plan, .report = out};
-    progress_init(&b.progress, session->cli, PROGRESS_STEPS);
+    progress_init(&b.progress, session->cli);
     tars_status status = client_open_model(session, plan->model, &b.model, &b.info, err);
     if (status == TARS_OK) {
         status = measure_all(&b, err);

@@ -68,7 +68,7 @@ tars_status fetch_run(cli *c, const verb_call *call, fetch_function function, ta
         return status;
     }
     progress bar;
-    progress_init(&bar, c, PROGRESS_BYTES);
+    progress_init(&bar, c);
     tars_import_options options = TARS_IMPORT_OPTIONS_DEFAULTS;
     options.name = values->name;
     options.sandbox = values->sandbox;

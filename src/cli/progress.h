@@ -5,19 +5,19 @@
 
 #include "cli/verb.h"
 
-typedef enum progress_unit { PROGRESS_BYTES, PROGRESS_TOKENS, PROGRESS_STEPS } progress_unit;
+typedef struct progress_step progress_step;
 
 typedef struct progress {
     const cli *cli;
-    progress_unit unit;
     bool enabled;
     bool drawn;
-    char step[64];
-    uint64_t step_done; /* where the step began: a resumed download does not count as fast */
+    char name[32];             /* of the step that is going on, as the library calls it */
+    const progress_step *step; /* how it is shown */
+    uint64_t step_done;        /* where the step began: a resumed download does not count as fast */
     uint64_t step_ns, drawn_ns;
 } progress;
 
-void progress_init(progress *p, const cli *c, progress_unit unit);
+void progress_init(progress *p, const cli *c);
 /* A tars_progress: `user` is the progress. False once an interrupt came. */
 bool progress_update(void *user, const char *step, uint64_t done, uint64_t total);
 /* Removes the bar, so that other lines can be written. */

@@ -58,7 +58,7 @@ static tars_status run_doctor(cli *c, const verb_call *call, tars_error *err) {
         client_close(&session);
         return error_set(err, TARS_OUT_OF_MEMORY, "no memory for the findings");
     }
-    progress_init(&list.progress, c, PROGRESS_BYTES);
+    progress_init(&list.progress, c);
     for (size_t i = 0; i < check_row_count && platform_interrupted() == 0; i++) {
         check_rows[i].run(&list);
     }

@@ -82,7 +82,7 @@ static tars_status score(cli *c, const verb_call *call, const input_text *text, 
         request.kv_type = values->kv_type;
         place_apply(&values->place, &request);
         progress bar;
-        progress_init(&bar, c, PROGRESS_TOKENS);
+        progress_init(&bar, c);
         tars_sink sink = {.user = &bar, .progress = progress_update};
         tars_job *job = NULL;
         tars_result result;

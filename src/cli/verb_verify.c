@@ -152,7 +152,7 @@ static tars_status recompute(client *session, const verify_values *values, const
     request.limits.max_tokens = r->max_tokens;
     place_apply(&values->place, &request);
     progress bar;
-    progress_init(&bar, session->cli, PROGRESS_TOKENS);
+    progress_init(&bar, session->cli);
     tars_sink sink = {.user = &bar, .progress = progress_update};
     tars_job *job = NULL;
     tars_result result;

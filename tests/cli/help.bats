@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # Help, manual, reference and completions, all made from the tables of verbs and options.
+# shellcheck disable=SC2016,SC2030,SC2031
 load helper
 
 setup_file() {

@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # Where output goes, and what happens when it cannot go there.
+# shellcheck disable=SC2016,SC2030,SC2031
 load helper
 
 setup_file() {
