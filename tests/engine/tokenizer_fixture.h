@@ -4,7 +4,7 @@
 #define TESTS_TOKENIZER_FIXTURE_H
 
 #include "engine/tokenizer/tokenizer.h"
-#include "tests/support/check.h"
+#include "support/check.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -262,7 +262,8 @@ static inline void fixture_expect(const char *file, int line, fixture *f, const 
 
 /* Expects exactly these ids. */
 #define EXPECT_IDS(f, text, flags, ...)                                                            \
-    fixture_expect(__FILE__, __LINE__, f, text, strlen(text), flags, (const int32_t[]){__VA_ARGS__}, \
+    fixture_expect(__FILE__, __LINE__, f, text, strlen(text), flags,                               \
+                   (const int32_t[]){__VA_ARGS__},                                                 \
                    sizeof((const int32_t[]){__VA_ARGS__}) / sizeof(int32_t))
 
 #endif

@@ -56,16 +56,18 @@ typedef struct tokenizer_text {
     size_t length;
 } tokenizer_text;
 
-/* What a model file says. Arrays hold n_tokens (n_merges) elements. */
+/* What a model file says. */
 typedef struct tokenizer_vocabulary {
     tokenizer_model model;
     const char *pre; /* BPE: name of the pre-tokenizer; NULL or "default": gpt-2 */
     uint32_t n_tokens;
-    const tokenizer_text *tokens;
-    const float *scores;  /* SPM; NULL: all 0 */
-    const int32_t *types; /* tokenizer_type; NULL: see tokenizer_build */
+    const tokenizer_text *tokens; /* [n_tokens] */
+    const float *scores;          /* [n_scores ≥ n_tokens] SPM; NULL: all 0 */
+    size_t n_scores;
+    const int32_t *types; /* [n_types ≥ n_tokens] tokenizer_type; NULL: see tokenizer_build */
+    size_t n_types;
     uint32_t n_merges;
-    const tokenizer_text *merges; /* BPE: "left right", best first */
+    const tokenizer_text *merges; /* [n_merges] BPE: "left right", best first */
     /* ids, -1 where there is none */
     int64_t bos, eos, eot, unk, sep, pad, cls, mask;
     bool add_bos, add_eos; /* BPE, SPM: with TOKENIZER_ADD_SPECIAL, where the id exists */
@@ -74,15 +76,15 @@ typedef struct tokenizer_vocabulary {
     bool strip_accents;    /* WPM; BERT's default is lower_case */
 } tokenizer_vocabulary;
 
-/* What a file without the key means (as llama.cpp takes it): bos 1, eos 2, unk 0, BOS and space
- * prefix for SPM; bos and cls 101, eos -1, sep 102, unk 100, pad 0, mask 103 for WPM, ids beyond
- * n_tokens left out; BPE names none, and adds BOS for the llama-3 family. Sets everything but
- * tokens, scores, types and merges; call it first, then set what the file says. */
+/* What a file without the keys means (as llama.cpp takes it). SPM: bos 1, eos 2, unk 0, BOS and
+ * space prefix are added. BPE: no ids; BOS is added for the llama-3 family. WPM: lower case,
+ * accents stripped; no ids (see tokenizer_build). Sets everything but the arrays and their
+ * counts; call it first, then set what the file says. */
 void tokenizer_vocabulary_init(tokenizer_vocabulary *vocabulary, tokenizer_model model,
                                const char *pre, uint32_t n_tokens);
 
-/* Upper bounds of the memory that tokenizer_build takes: from `memory` (returned) and, until it
- * returns, from `scratch`. SIZE_MAX when the counts are beyond the limits. */
+/* Upper bounds of the memory that tokenizer_build takes from `memory` (returned; less is kept) and,
+ * until it returns, from `scratch`. SIZE_MAX when it cannot be addressed. Looks at the texts. */
 size_t tokenizer_build_bytes(const tokenizer_vocabulary *vocabulary, size_t *scratch_bytes);
 
 /* Checks the whole vocabulary and compiles it. `scratch` and `memory` may be the same arena; the
@@ -90,13 +92,19 @@ size_t tokenizer_build_bytes(const tokenizer_vocabulary *vocabulary, size_t *scr
  * bytes (times log of the longest token).
  *
  * Without types: every token is normal, but `<0xHH>` of SPM are byte tokens, and the tokens named
- * by bos … mask are control tokens. A WPM vocabulary is accepted in GGUF's form ("▁word", "ing")
- * and in that of vocab.txt ("word", "##ing"), told apart by whether a normal token begins with
- * U+2581. Of several normal tokens of the same text the first is used.
+ * by bos … mask are control tokens (unk: the unknown token). WPM finds the special tokens that the
+ * file does not name by their usual texts ([UNK], [CLS], …), and takes bos for cls, eos for sep.
+ * A WPM vocabulary is accepted in GGUF's form ("▁word", "ing") and in that of vocab.txt ("word",
+ * "##ing"), told apart by which of the two marks is more frequent. Of several normal tokens of
+ * the same text the first is used. Merges may name texts that are no tokens.
  *
- * MALFORMED: no tokens, no merges (BPE), an unknown token type, a byte token that is not <0xHH>,
- * a merge with an empty side, a NaN score, an id that is no token, no unknown token (WPM).
- * UNSUPPORTED: an unknown pre-tokenizer. LIMIT: the limits above. OUT_OF_MEMORY: an arena. */
+ * Text never becomes a control token by merging; what a vocabulary calls a control or an unknown
+ * token is only matched with TOKENIZER_PARSE_SPECIAL.
+ *
+ * MALFORMED: no tokens, no merges (BPE), arrays shorter than the tokens, an unknown token type, a
+ * byte token that is not <0xHH>, a merge with an empty side, a NaN score, an id that is no token,
+ * no unknown token (WPM). UNSUPPORTED: an unknown pre-tokenizer. LIMIT: the limits above.
+ * OUT_OF_MEMORY: an arena. */
 tars_status tokenizer_build(const tokenizer_vocabulary *vocabulary, arena *scratch, arena *memory,
                             const void **blob, size_t *size_bytes, tars_error *err);
 
