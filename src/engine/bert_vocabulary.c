@@ -8,9 +8,9 @@
 typedef struct special_token {
     const char *config_key;
     const char *usual;
-    bool required;
     gguf_text text; /* filled in */
     uint32_t id;    /* filled in */
+    bool required;
 } special_token;
 
 enum { SPECIAL_UNKNOWN, SPECIAL_SEPARATOR, SPECIAL_PADDING, SPECIAL_FIRST, SPECIAL_MASK };
@@ -39,7 +39,7 @@ static tars_status no_memory(tars_error *err) {
 /* GGUF marks the start of a word with U+2581 where the source marks continuations with "##".
  * Tokens in brackets are names, not text, and stay as they are. */
 static bool word_form(gguf_text token, arena *memory, gguf_text *out) {
-    static const char start[] = "\xE2\x96\x81";
+    static const uint8_t start[3] = {0xE2, 0x96, 0x81};
     bool name = token.length >= 2 && token.bytes[0] == '[' && token.bytes[token.length - 1] == ']';
     if (name) {
         *out = token;
@@ -117,7 +117,7 @@ static tars_status read_tokenizer(bert_vocabulary *v, const json_value *tokenize
     } else if (!tokens || tokens->type != JSON_OBJECT) {
         status = error_set(err, TARS_MALFORMED, "there is no object \"vocab\" in \"model\"");
     }
-    const json_value *token = status == TARS_OK ? tokens->first : NULL;
+    const json_value *token = tokens && status == TARS_OK ? tokens->first : NULL;
     for (; token && status == TARS_OK; token = token->next) {
         int64_t id = token->type == JSON_NUMBER && token->is_integer ? token->integer : -1;
         if (id < 0) {
@@ -171,11 +171,11 @@ static gguf_text special_text(const json_value *config, const special_token *spe
 /* Finds the special tokens' ids in one pass over the vocabulary. */
 static tars_status find_specials(bert_vocabulary *v, const json_value *config, tars_error *err) {
     special_token specials[BERT_SPECIAL_TOKENS] = {
-        [SPECIAL_UNKNOWN] = {"unk_token", "[UNK]", true, {NULL, 0}, BERT_NO_TOKEN},
-        [SPECIAL_SEPARATOR] = {"sep_token", "[SEP]", true, {NULL, 0}, BERT_NO_TOKEN},
-        [SPECIAL_PADDING] = {"pad_token", "[PAD]", false, {NULL, 0}, BERT_NO_TOKEN},
-        [SPECIAL_FIRST] = {"cls_token", "[CLS]", true, {NULL, 0}, BERT_NO_TOKEN},
-        [SPECIAL_MASK] = {"mask_token", "[MASK]", false, {NULL, 0}, BERT_NO_TOKEN},
+        [SPECIAL_UNKNOWN] = {"unk_token", "[UNK]", {NULL, 0}, BERT_NO_TOKEN, true},
+        [SPECIAL_SEPARATOR] = {"sep_token", "[SEP]", {NULL, 0}, BERT_NO_TOKEN, true},
+        [SPECIAL_PADDING] = {"pad_token", "[PAD]", {NULL, 0}, BERT_NO_TOKEN, false},
+        [SPECIAL_FIRST] = {"cls_token", "[CLS]", {NULL, 0}, BERT_NO_TOKEN, true},
+        [SPECIAL_MASK] = {"mask_token", "[MASK]", {NULL, 0}, BERT_NO_TOKEN, false},
     };
     for (size_t k = 0; k < BERT_SPECIAL_TOKENS; k++) {
         specials[k].text = special_text(config, &specials[k]);

@@ -249,7 +249,7 @@ tars_status gguf_get_f64(const gguf_file *file, const char *name, double *out, t
 }
 
 tars_status gguf_get_f32(const gguf_file *file, const char *name, float *out, tars_error *err) {
-    double value;
+    double value = 0;
     tars_status status = gguf_get_f64(file, name, &value, err);
     if (status == TARS_OK) {
         *out = (float)value;

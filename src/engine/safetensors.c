@@ -19,7 +19,7 @@ typedef struct safetensors_scanner {
 static const struct {
     const char *name;
     uint8_t bytes;
-    int8_t type;
+    int16_t type;
 } safetensors_dtypes[] = {
     {"F32", 4, TENSOR_F32},
     {"F16", 2, TENSOR_F16},

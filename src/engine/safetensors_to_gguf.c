@@ -114,7 +114,7 @@ static tars_status read_text(converter *c, const byte_source *source, const char
 /* Parses one of the JSON files; *out stays NULL when there is none. */
 static tars_status read_json(converter *c, const byte_source *source, const char *file,
                              const json_value **out) {
-    gguf_text text;
+    gguf_text text = {NULL, 0};
     json_value *root = NULL;
     *out = NULL;
     if (!source) {
