@@ -98,9 +98,7 @@ static inline void fixture_read_tokens(fixture *f, uint32_t n, char **cursor) {
     v->n_tokens = n;
     v->tokens = f->tokens;
     v->types = f->types;
-    v->n_types = n;
     v->scores = f->scores;
-    v->n_scores = f->scores ? n : 0;
 }
 
 static inline void fixture_read_merges(fixture *f, uint32_t n, char **cursor) {
@@ -212,9 +210,7 @@ static inline fixture fixture_make(tokenizer_model model, const char *const *tok
     }
     v->tokens = f.tokens;
     v->types = types;
-    v->n_types = types ? n : 0;
     v->scores = scores;
-    v->n_scores = scores ? n : 0;
     v->merges = f.merges;
     v->n_merges = n_merges;
     return f;

@@ -49,14 +49,6 @@ static tars_status check_counts(tokenizer_builder *b) {
                   v->n_tokens, v->n_merges, TOKENIZER_MAX_TOKENS);
         return error_where(b->err, "tokenizer.ggml.tokens");
     }
-    if (v->types && v->n_types < v->n_tokens) {
-        error_set(b->err, TARS_MALFORMED, "%zu token types for %u tokens", v->n_types, v->n_tokens);
-        return damaged(b->err, "token_type");
-    }
-    if (v->scores && v->n_scores < v->n_tokens) {
-        error_set(b->err, TARS_MALFORMED, "%zu scores for %u tokens", v->n_scores, v->n_tokens);
-        return damaged(b->err, "scores");
-    }
     if (v->model == TOKENIZER_BPE && v->n_merges == 0) {
         error_set(b->err, TARS_MALFORMED, "a byte-level BPE vocabulary without merges");
         return damaged(b->err, "merges");

@@ -62,10 +62,8 @@ typedef struct tokenizer_vocabulary {
     const char *pre; /* BPE: name of the pre-tokenizer; NULL or "default": gpt-2 */
     uint32_t n_tokens;
     const tokenizer_text *tokens; /* [n_tokens] */
-    const float *scores;          /* [n_scores ≥ n_tokens] SPM; NULL: all 0 */
-    size_t n_scores;
-    const int32_t *types; /* [n_types ≥ n_tokens] tokenizer_type; NULL: see tokenizer_build */
-    size_t n_types;
+    const float *scores;          /* [n_tokens] SPM; NULL: all 0 */
+    const int32_t *types;         /* [n_tokens] tokenizer_type; NULL: see tokenizer_build */
     uint32_t n_merges;
     const tokenizer_text *merges; /* [n_merges] BPE: "left right", best first */
     /* ids, -1 where there is none */
@@ -101,10 +99,9 @@ size_t tokenizer_build_bytes(const tokenizer_vocabulary *vocabulary, size_t *scr
  * Text never becomes a control token by merging; what a vocabulary calls a control or an unknown
  * token is only matched with TOKENIZER_PARSE_SPECIAL.
  *
- * MALFORMED: no tokens, no merges (BPE), arrays shorter than the tokens, an unknown token type, a
- * byte token that is not <0xHH>, a merge with an empty side, a NaN score, an id that is no token,
- * no unknown token (WPM). UNSUPPORTED: an unknown pre-tokenizer. LIMIT: the limits above.
- * OUT_OF_MEMORY: an arena. */
+ * MALFORMED: no tokens, no merges (BPE), an unknown token type, a byte token that is not <0xHH>,
+ * a merge with an empty side, a NaN score, an id that is no token, no unknown token (WPM).
+ * UNSUPPORTED: an unknown pre-tokenizer. LIMIT: the limits above. OUT_OF_MEMORY: an arena. */
 tars_status tokenizer_build(const tokenizer_vocabulary *vocabulary, arena *scratch, arena *memory,
                             const void **blob, size_t *size_bytes, tars_error *err);
 
