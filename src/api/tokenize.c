@@ -53,12 +53,8 @@ static tars_status encode(tars_job *job, const char *bytes, size_t length, unsig
     return status;
 }
 
-typedef struct rendered {
-    job_list *list;
-} rendered;
-
 static bool add_rendered(void *user, const char *bytes, size_t length) {
-    return job_list_add(((rendered *)user)->list, bytes, length);
+    return job_list_add(user, bytes, length);
 }
 
 /* The text of a special token as a C string, or NULL when the model has none. */
@@ -72,6 +68,48 @@ static const char *special_text(const tokenizer *t, int32_t id, char out[SPECIAL
     return out;
 }
 
+/* Now in UTC, for templates that print the date (proleptic Gregorian calendar; years begin in
+ * March here, so that the leap day comes last). */
+static template_clock today(void) {
+    int64_t seconds = platform_wall_clock_ns() / 1000000000;
+    int64_t days = seconds / 86400 + 719468; /* since 0000-03-01 */
+    int64_t era = days / 146097;
+    int64_t day_of_era = days - era * 146097;
+    int64_t year_of_era =
+        (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
+    int64_t day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    int64_t month = (5 * day_of_year + 2) / 153; /* 0 is March */
+    int64_t of_day = seconds % 86400;
+    return (template_clock){.year = (int)(year_of_era + era * 400 + (month >= 10 ? 1 : 0)),
+                            .month = (int)(month < 10 ? month + 3 : month - 9),
+                            .day = (int)(day_of_year - (153 * month + 2) / 5 + 1),
+                            .hour = (int)(of_day / 3600),
+                            .minute = (int)(of_day / 60 % 60),
+                            .second = (int)(of_day % 60)};
+}
+
+static tars_status render_with(tars_job *job, const chat_template *compiled,
+                               const chat_template_message *messages, arena *scratch,
+                               job_list *out, tars_error *err) {
+    const tokenizer *t = &job->request->model->tokenizer;
+    char specials[2][SPECIAL_BYTES];
+    chat_template_conversation conversation = {
+        .messages = messages,
+        .n_messages = job->request->n_messages,
+        .bos_token = special_text(t, tokenizer_bos(t), specials[0]),
+        .eos_token = special_text(t, tokenizer_eos(t), specials[1]),
+        .add_generation_prompt = true,
+    };
+    template_value variables;
+    tars_status status = chat_template_context(&conversation, scratch, &variables, err);
+    if (status != TARS_OK) {
+        return status;
+    }
+    chat_template_options options = {.clock = today()};
+    return chat_template_render(compiled, &variables, &options, scratch, add_rendered, out, NULL,
+                                err);
+}
+
 /* The conversation as the model's chat template writes it. */
 static tars_status render(tars_job *job, job_list *out, tars_error *err) {
     const tars_request *r = job->request;
@@ -82,7 +120,7 @@ static tars_status render(tars_job *job, job_list *out, tars_error *err) {
         return TARS_USAGE;
     }
     void *memory = malloc(TEMPLATE_MEMORY_BYTES);
-    chat_message *messages = calloc(r->n_messages, sizeof *messages);
+    chat_template_message *messages = calloc(r->n_messages, sizeof *messages);
     if (!memory || !messages) {
         free(memory);
         free(messages);
@@ -92,26 +130,17 @@ static tars_status render(tars_job *job, job_list *out, tars_error *err) {
     for (size_t i = 0; i < r->n_messages && status == TARS_OK; i++) {
         const char *content = r->messages[i].content;
         status = check_utf8(content, strlen(content), err);
-        messages[i] = (chat_message){r->messages[i].role, content};
+        messages[i] = (chat_template_message){r->messages[i].role, content};
     }
     arena scratch;
     arena_init(&scratch, memory, TEMPLATE_MEMORY_BYTES);
-    const tokenizer *t = &r->model->tokenizer;
     chat_template *compiled = NULL;
     if (status == TARS_OK) {
         status = chat_template_compile((const char *)text->bytes, text->size_bytes, &scratch,
                                        &compiled, err);
     }
     if (status == TARS_OK) {
-        rendered target = {out};
-        char specials[2][SPECIAL_BYTES];
-        chat_request chat = {.messages = messages,
-                             .n_messages = r->n_messages,
-                             .bos_token = special_text(t, tokenizer_bos(t), specials[0]),
-                             .eos_token = special_text(t, tokenizer_eos(t), specials[1]),
-                             .add_generation_prompt = true,
-                             .now_unix_s = platform_wall_clock_ns() / 1000000000};
-        status = chat_template_apply(compiled, &chat, &scratch, add_rendered, &target, err);
+        status = render_with(job, compiled, messages, &scratch, out, err);
     }
     free(memory);
     free(messages);

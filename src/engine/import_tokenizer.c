@@ -183,6 +183,8 @@ static tars_status read_flags(const gguf_file *file, tokenizer_vocabulary *v, ta
         {"tokenizer.ggml.add_bos_token", &v->add_bos},
         {"tokenizer.ggml.add_eos_token", &v->add_eos},
         {"tokenizer.ggml.add_space_prefix", &v->add_space_prefix},
+        {"tokenizer.ggml.normalizer.lowercase", &v->lower_case},
+        {"tokenizer.ggml.normalizer.strip_accents", &v->strip_accents},
     };
     for (size_t i = 0; i < sizeof flags / sizeof flags[0]; i++) {
         const gguf_key *key = gguf_find(file, flags[i].name);
@@ -195,7 +197,7 @@ static tars_status read_flags(const gguf_file *file, tokenizer_vocabulary *v, ta
 
 tars_status import_tokenizer(const gguf_file *file, arena *memory, const void **blob,
                              size_t *size_bytes, tars_error *err) {
-    tokenizer_model model;
+    tokenizer_model model = TOKENIZER_BPE;
     char pre[PRE_BYTES];
     const tokenizer_text *tokens = NULL;
     uint32_t n_tokens = 0;
