@@ -14,7 +14,7 @@ static tars_status import_as(const fixture *f, const char *path, const char *nam
 static void a_model_is_imported(void) {
     fixture f;
     fixture_begin(&f);
-    tars_model_entry entry;
+    tars_model_entry entry = {0};
     tars_error err;
     CHECK_INT(import_as(&f, check_data_path(TINY_MODEL), NULL, false, &entry, &err), TARS_OK);
     CHECK_STRING(err.message, "");
@@ -47,8 +47,8 @@ static void a_model_is_imported(void) {
 static void importing_again_changes_nothing(void) {
     fixture f;
     fixture_begin(&f);
-    tars_model_entry first;
-    tars_model_entry again;
+    tars_model_entry first = {0};
+    tars_model_entry again = {0};
     tars_error err;
     const char *tiny = check_data_path(TINY_MODEL);
     CHECK_INT(import_as(&f, tiny, "a", false, &first, &err), TARS_OK);
@@ -107,8 +107,8 @@ static const char *write_other_model(const fixture *f) {
 static void a_name_is_not_taken_over_silently(void) {
     fixture f;
     fixture_begin(&f);
-    tars_model_entry first;
-    tars_model_entry entry;
+    tars_model_entry first = {0};
+    tars_model_entry entry = {0};
     tars_error err;
     const char *other = write_other_model(&f);
     CHECK_INT(import_as(&f, check_data_path(TINY_MODEL), "m", false, &first, &err), TARS_OK);
@@ -139,7 +139,7 @@ static void bad_sources_leave_nothing(void) {
         {"/dev/random", TARS_USAGE},
         {"~pipe.gguf", TARS_USAGE},
         {"~nothing.gguf", TARS_MALFORMED},
-        {"~text.gguf", TARS_MALFORMED},
+        {"~text.gguf", TARS_UNSUPPORTED}, /* it claims to be GGUF of an odd version */
         {"~empty", TARS_NOT_FOUND},
         {"hostile/bad-magic.gguf", TARS_MALFORMED},
         {"hostile/big-endian.gguf", TARS_UNSUPPORTED},
@@ -345,6 +345,95 @@ static void a_child_writes_no_more_than_it_may(void) {
     unlink(script);
 }
 
+/* A file system of a few megabytes as the home; needs root. */
+static bool mount_small(const fixture *f, int size_mib) {
+    platform_make_folders(f->home, NULL);
+    char command[400];
+    snprintf(command, sizeof command, "mount -t tmpfs -o size=%dm,mode=0700 none %s 2>/dev/null",
+             size_mib, f->home);
+    if (!platform_is_root() || system(command) != 0) {
+        check_skip("only root can mount a small disk");
+        return false;
+    }
+    return true;
+}
+
+static void unmount_small(const fixture *f) {
+    char command[400];
+    snprintf(command, sizeof command, "umount %s", f->home);
+    fixture_run(command);
+}
+
+static void a_full_disk_is_told(void) {
+    fixture f;
+    fixture_begin(&f);
+    tars_error err = {0};
+    const char *tiny = check_data_path(TINY_MODEL);
+    if (!mount_small(&f, 8)) {
+        fixture_end(&f);
+        return;
+    }
+    /* seen before anything is written */
+    CHECK_INT(import_as(&f, tiny, "m", false, NULL, &err), TARS_DISK_FULL);
+    CHECK(strstr(err.message, "MiB are free") != NULL && err.hint[0] != '\0');
+    import_check_clean(&f, 0);
+    unmount_small(&f);
+    /* and in the middle of the stream */
+    CHECK(mount_small(&f, 40));
+    importer_options options = import_options_of(&f, "m");
+    options.program_path = import_script(&f, "exec /bin/cat /dev/zero");
+    CHECK_INT(importer_run(tiny, &options, NULL, &err), TARS_DISK_FULL);
+    CHECK(err.message[0] != '\0' && err.hint[0] != '\0');
+    import_check_clean(&f, 0);
+    CHECK_INT(import_as(&f, tiny, "m", false, NULL, &err), TARS_OK);
+    import_check_clean(&f, 1);
+    unmount_small(&f);
+    fixture_end(&f);
+}
+
+/* No byte left for the index: the names stay as they were. */
+static void a_full_index_changes_nothing(void) {
+    fixture f;
+    fixture_begin(&f);
+    tars_error err = {0};
+    if (!mount_small(&f, 2)) {
+        fixture_end(&f);
+        return;
+    }
+    store *s = fixture_open(&f);
+    CHECK_INT(fixture_put(s, "m", "bytes", &err), TARS_OK);
+    char command[400];
+    snprintf(command, sizeof command, "cat /dev/zero > %s/filler 2>/dev/null; true", f.home);
+    fixture_run(command);
+    int failures = 0;
+    for (int i = 0; i < 64; i++) { /* each takes a page or two, whatever was left over */
+        char name[16];
+        char contents[5000];
+        snprintf(name, sizeof name, "m%d", i);
+        memset(contents, 'a' + i % 26, sizeof contents - 1);
+        contents[sizeof contents - 1] = '\0';
+        tars_status status = fixture_put(s, name, contents, &err);
+        CHECK(status == TARS_OK || status == TARS_DISK_FULL);
+        failures += status != TARS_OK;
+    }
+    CHECK(failures > 0);
+    store_close(s);
+    unlink(fixture_path(&f, "filler"));
+    s = fixture_open(&f);
+    store_entry *entries = NULL;
+    size_t count = 0;
+    CHECK_INT(store_list(s, &entries, &count, &err), TARS_OK);
+    for (size_t i = 0; i < count; i++) {
+        CHECK_INT(store_verify(s, &entries[i], NULL, NULL, &err), TARS_OK);
+    }
+    CHECK_INT(store_sweep(s, &err), TARS_OK);
+    import_check_clean(&f, count);
+    free(entries);
+    store_close(s);
+    unmount_small(&f);
+    fixture_end(&f);
+}
+
 static bool stop_at_import(void *user, const char *step, uint64_t done, uint64_t total) {
     (void)done;
     (void)total;
@@ -409,8 +498,8 @@ static void imports_wait_for_each_other(void) {
 static void a_lost_index_is_rebuilt(void) {
     fixture f;
     fixture_begin(&f);
-    tars_model_entry first;
-    tars_model_entry second;
+    tars_model_entry first = {0};
+    tars_model_entry second = {0};
     tars_error err;
     store_rebuild_report report = {0};
     import_as(&f, check_data_path(TINY_MODEL), "one", false, &first, &err);
@@ -491,6 +580,8 @@ static const check_test tests[] = {
     {"a folder is imported", a_folder_is_imported},
     {"bad children are survived", bad_children_are_survived},
     {"a child writes no more than it may", a_child_writes_no_more_than_it_may},
+    {"a full disk is told", a_full_disk_is_told},
+    {"a full index changes nothing", a_full_index_changes_nothing},
     {"imports can be cancelled", imports_can_be_cancelled},
     {"imports wait for each other", imports_wait_for_each_other},
     {"a lost index is rebuilt", a_lost_index_is_rebuilt},
