@@ -54,7 +54,7 @@ def main():
           f"{unicodedata.unidata_version}; do not edit. */")
     print('#include "engine/template/unicode.h"')
     print_ranges("unicode_upper", mapping(str.upper))
-    print_ranges("unicode_lower", mapping(str.lower))
+    print_ranges("template_unicode_lower", mapping(str.lower))
     print_ranges("unicode_title", compress(
         [(ord(c), ord(c.title()) - ord(c)) for c in CHARACTERS
          if len(c.title()) == 1 and c.title() != c.upper()]))

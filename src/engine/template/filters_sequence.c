@@ -88,11 +88,12 @@ static bool filter_items(template_machine *m, template_call *call, template_valu
     if (pairs.type == TEMPLATE_DICT) {
         pairs.type = TEMPLATE_VIEW;
         pairs.detail = VIEW_ITEMS;
-    } else if (!template_is_undefined(&pairs)) {
-        return template_fail(m, TARS_MALFORMED, "items needs a dict, found a %s",
-                             template_type_name(call->self));
     }
-    return make_once(m, &pairs, out);
+    template_lazy *lazy = template_make_lazy(m, &pairs, out);
+    if (lazy && pairs.type != TEMPLATE_VIEW && !template_is_undefined(&pairs)) {
+        lazy->type_error = "items needs a dict"; /* told when the items are asked for */
+    }
+    return lazy != NULL;
 }
 
 static bool filter_reverse(template_machine *m, template_call *call, template_value *out) {

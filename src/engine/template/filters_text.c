@@ -267,7 +267,8 @@ static bool filter_urlencode(template_machine *m, template_call *call, template_
     static const char digits[] = "0123456789ABCDEF";
     template_value text;
     template_writer writer;
-    if (call->self->type != TEMPLATE_STRING && template_is_iterable(call->self)) {
+    if (call->self->type != TEMPLATE_STRING && !template_is_undefined(call->self) &&
+        template_is_iterable(call->self)) {
         return template_fail(m, TARS_UNSUPPORTED, "urlencode of a %s is not supported",
                              template_type_name(call->self));
     }

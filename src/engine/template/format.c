@@ -54,17 +54,19 @@ static size_t put_exponential(const template_digits *d, int precision, bool alte
     return n;
 }
 
-static size_t put_general(template_digits *d, int precision, bool alternate, char letter,
-                          char *out) {
+/* `with_point`: a whole number shows one digit after the point, and exponents come earlier. */
+static size_t put_general(template_digits *d, int precision, bool alternate, bool with_point,
+                          char letter, char *out) {
     precision = precision < 1 ? 1 : precision;
     template_round_digits(d, precision);
     int exponent = d->count > 0 ? d->point - 1 : 0;
     int shown = alternate ? precision : (int)(d->count > 0 ? d->count : 1);
-    if (exponent < -4 || exponent >= precision) {
+    if (exponent < -4 || exponent >= precision - (with_point ? 1 : 0)) {
         return put_exponential(d, shown - 1, alternate, letter, out);
     }
     int after_point = shown - 1 - exponent;
-    return put_fixed(d, after_point > 0 ? after_point : 0, alternate, out);
+    int least = with_point ? 1 : 0;
+    return put_fixed(d, after_point > least ? after_point : least, alternate, out);
 }
 
 bool template_format_float(template_machine *m, double value, char type, int precision,
@@ -95,7 +97,7 @@ bool template_format_float(template_machine *m, double value, char type, int pre
         template_round_digits(&d, precision + 1);
         n = put_exponential(&d, precision, alternate, is_upper ? 'E' : 'e', text);
     } else {
-        n = put_general(&d, precision, alternate, is_upper ? 'E' : 'e', text);
+        n = put_general(&d, precision, alternate, kind == 'r', is_upper ? 'E' : 'e', text);
     }
     *out = (template_text){text, n};
     return template_charge(m, n / 8);

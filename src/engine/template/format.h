@@ -13,8 +13,8 @@ bool template_format_braces(template_machine *m, const template_value *format,
 
 /* ---- shared by both ---- */
 
-/* The digits of a value that is not negative. type: f F e E g G; precision from 0. `alternate`
- * keeps the point and, for g, trailing zeros. */
+/* The digits of a value that is not negative. type: f F e E g G, or r: as g with a point in every
+ * number; precision from 0. `alternate` keeps the point and, for g, trailing zeros. */
 bool template_format_float(template_machine *m, double value, char type, int precision,
                            bool alternate, template_text *out);
 /* The digits of an integer without its sign, in base 2, 8, 10 or 16. */

@@ -181,16 +181,16 @@ static bool format_float(braces *b, double number, format_spec *spec) {
     bool negative = template_is_negative(number) && number == number;
     double magnitude = negative ? -number : number;
     bool is_percent = spec->type == '%';
-    char type = is_percent ? 'f' : spec->type;
+    char type = is_percent ? 'f' : spec->type ? spec->type : 'r';
     template_text digits;
-    if (type == 0 && spec->precision < 0) {
+    if (type == 'r' && spec->precision < 0) {
         char *text = template_alloc(b->m, NUMBER_REPR_BYTES, 1, 1);
         if (!text) {
             return false;
         }
         digits = (template_text){text, template_float_repr(magnitude, text)};
     } else {
-        if (type == 0 || !template_is_one_of(type, "eEfFgG")) {
+        if (!template_is_one_of(type, "eEfFgGr")) {
             return fail_format(b->m);
         }
         int precision = spec->precision < 0 ? 6 : (int)spec->precision;

@@ -231,82 +231,89 @@ static bool put_number(template_machine *m, template_writer *writer, int value, 
 static bool format_clock(template_machine *m, template_writer *writer, const template_clock *c,
                          const char *format, size_t length);
 
-static bool put_directive(template_machine *m, template_writer *writer, const template_clock *c,
-                          char directive) {
-    int hour = c->hour % 12 == 0 ? 12 : c->hour % 12;
+/* The directives that stand for a number; *known false: this is none of them. */
+static bool put_numeric(template_machine *m, template_writer *writer, const template_clock *c,
+                        char directive, bool *known) {
     int week_day = day_of_week(c);
     int year_day = day_of_year(c);
+    const struct {
+        char directive;
+        char fill;
+        uint8_t digits;
+        int value;
+    } rows[] = {
+        {'Y', '0', 4, c->year},
+        {'m', '0', 2, c->month},
+        {'d', '0', 2, c->day},
+        {'H', '0', 2, c->hour},
+        {'M', '0', 2, c->minute},
+        {'S', '0', 2, c->second},
+        {'I', '0', 2, c->hour % 12 == 0 ? 12 : c->hour % 12},
+        {'y', '0', 2, c->year % 100},
+        {'C', '0', 2, c->year / 100},
+        {'e', ' ', 2, c->day},
+        {'f', '0', 6, 0},
+        {'j', '0', 3, year_day + 1},
+        {'w', '0', 1, week_day},
+        {'u', '0', 1, week_day == 0 ? 7 : week_day},
+        {'U', '0', 2, (year_day + 7 - week_day) / 7},
+        {'W', '0', 2, (year_day + 7 - (week_day + 6) % 7) / 7},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        if (rows[i].directive == directive) {
+            *known = true;
+            return put_number(m, writer, rows[i].value, rows[i].digits, rows[i].fill);
+        }
+    }
+    *known = false;
+    return true;
+}
+
+/* The directives that stand for other text. */
+static bool put_textual(template_machine *m, template_writer *writer, const template_clock *c,
+                        char directive) {
+    static const struct {
+        char directive;
+        const char *format;
+    } rows[] = {
+        {'F', "%Y-%m-%d"}, {'T', "%H:%M:%S"}, {'X', "%H:%M:%S"},    {'R', "%H:%M"},
+        {'D', "%m/%d/%y"}, {'x', "%m/%d/%y"}, {'r', "%I:%M:%S %p"}, {'c', "%a %b %e %H:%M:%S %Y"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        if (rows[i].directive == directive) {
+            return format_clock(m, writer, c, rows[i].format, strlen(rows[i].format));
+        }
+    }
+    const char *month = month_names[c->month - 1];
+    const char *day = day_names[day_of_week(c)];
     switch (directive) {
-    case 'Y':
-        return put_number(m, writer, c->year, 4, '0');
-    case 'C':
-        return put_number(m, writer, c->year / 100, 2, '0');
-    case 'y':
-        return put_number(m, writer, c->year % 100, 2, '0');
-    case 'm':
-        return put_number(m, writer, c->month, 2, '0');
-    case 'd':
-        return put_number(m, writer, c->day, 2, '0');
-    case 'e':
-        return put_number(m, writer, c->day, 2, ' ');
-    case 'H':
-        return put_number(m, writer, c->hour, 2, '0');
-    case 'I':
-        return put_number(m, writer, hour, 2, '0');
-    case 'M':
-        return put_number(m, writer, c->minute, 2, '0');
-    case 'S':
-        return put_number(m, writer, c->second, 2, '0');
-    case 'f':
-        return put_number(m, writer, 0, 6, '0');
-    case 'j':
-        return put_number(m, writer, year_day + 1, 3, '0');
-    case 'w':
-        return put_number(m, writer, week_day, 1, '0');
-    case 'u':
-        return put_number(m, writer, week_day == 0 ? 7 : week_day, 1, '0');
-    case 'U':
-        return put_number(m, writer, (year_day + 7 - week_day) / 7, 2, '0');
-    case 'W':
-        return put_number(m, writer, (year_day + 7 - (week_day + 6) % 7) / 7, 2, '0');
     case 'B':
-        return template_write_string(m, writer, month_names[c->month - 1]);
+        return template_write_string(m, writer, month);
     case 'b':
     case 'h':
-        return template_write(m, writer, month_names[c->month - 1], 3);
+        return template_write(m, writer, month, 3);
     case 'A':
-        return template_write_string(m, writer, day_names[week_day]);
+        return template_write_string(m, writer, day);
     case 'a':
-        return template_write(m, writer, day_names[week_day], 3);
+        return template_write(m, writer, day, 3);
     case 'p':
         return template_write_string(m, writer, c->hour < 12 ? "AM" : "PM");
     case 'Z':
     case 'z':
         return true; /* the time has no zone */
-    case 'n':
-        return template_write_string(m, writer, "\n");
-    case 't':
-        return template_write_string(m, writer, "\t");
     case '%':
         return template_write_string(m, writer, "%");
-    case 'F':
-        return format_clock(m, writer, c, "%Y-%m-%d", 8);
-    case 'T':
-    case 'X':
-        return format_clock(m, writer, c, "%H:%M:%S", 8);
-    case 'R':
-        return format_clock(m, writer, c, "%H:%M", 5);
-    case 'D':
-    case 'x':
-        return format_clock(m, writer, c, "%m/%d/%y", 8);
-    case 'c':
-        return format_clock(m, writer, c, "%a %b %e %H:%M:%S %Y", 20);
-    case 'r':
-        return format_clock(m, writer, c, "%I:%M:%S %p", 11);
     default:
         return template_fail(m, TARS_UNSUPPORTED, "the time format %%%c is not supported",
                              directive);
     }
+}
+
+static bool put_directive(template_machine *m, template_writer *writer, const template_clock *c,
+                          char directive) {
+    bool known;
+    return put_numeric(m, writer, c, directive, &known) &&
+           (known || put_textual(m, writer, c, directive));
 }
 
 static bool format_clock(template_machine *m, template_writer *writer, const template_clock *c,

@@ -104,6 +104,7 @@ static template_flow run_if(template_machine *m, const template_node *node, temp
     return FLOW_NEXT;
 }
 
+/* *completed: some iteration reached the end of the body. */
 static template_flow run_iterations(template_machine *m, template_loop *loop, template_frame *frame,
                                     bool *ran) {
     const template_loop_code *code = loop->code;
@@ -117,7 +118,6 @@ static template_flow run_iterations(template_machine *m, template_loop *loop, te
         if (!more) {
             return FLOW_NEXT;
         }
-        *ran = true;
         if (!template_reload_frame(m, frame)) {
             return FLOW_FAILED;
         }
@@ -129,6 +129,7 @@ static template_flow run_iterations(template_machine *m, template_loop *loop, te
         if (flow == FLOW_FAILED || flow == FLOW_BREAK) {
             return flow;
         }
+        *completed = *completed || flow == FLOW_NEXT;
     }
 }
 
@@ -157,13 +158,14 @@ static template_flow run_for(template_machine *m, const template_node *node,
             return FLOW_FAILED;
         }
     }
-    bool ran;
-    template_flow flow = run_iterations(m, loop, body, &ran);
-    if (flow == FLOW_BREAK || ran || !code->has_otherwise) {
-        return flow == FLOW_BREAK ? FLOW_NEXT : flow;
-    }
+    /* Jinja runs the else part when no iteration reached its end: also after break, continue */
+    bool completed;
+    template_flow flow = run_iterations(m, loop, body, &completed);
     if (flow == FLOW_FAILED) {
         return flow;
+    }
+    if (completed || !code->has_otherwise) {
+        return FLOW_NEXT;
     }
     template_frame *otherwise = enter_frame(m, code->otherwise_scope, frame);
     return otherwise ? template_run(m, code->otherwise, otherwise) : FLOW_FAILED;

@@ -62,6 +62,10 @@ static bool next_of_lazy(template_machine *m, template_lazy *lazy, template_valu
                          bool *more) {
     if (!lazy->started) {
         lazy->started = true;
+        if (lazy->type_error) {
+            return template_fail(m, TARS_MALFORMED, "%s, found a %s", lazy->type_error,
+                                 template_type_name(&lazy->source));
+        }
         if (lazy->skips_false_source && !template_truth(&lazy->source)) {
             lazy->finished = true;
         } else if (!template_iterate(m, &lazy->source, &lazy->iterator)) {

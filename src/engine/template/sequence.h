@@ -17,6 +17,7 @@ typedef struct template_lazy {
     bool (*apply)(template_machine *m, const void *data, const template_value *item,
                   template_value *out, bool *keep);
     const void *data;
+    const char *type_error; /* message when the source is of a wrong type; NULL: it is not */
     bool started;
     bool finished;
     bool skips_false_source; /* a source that counts as false gives an empty sequence */

@@ -238,7 +238,9 @@ static bool is_title_separator(uint32_t c) {
     return c == '-' || c == '(' || c == '{' || c == '[' || c == '<' || unicode_is_space(c);
 }
 
-static unicode_case choose_case(case_state *state, uint32_t c) {
+/* *keep: the character stays as it is. */
+static unicode_case choose_case(case_state *state, uint32_t c, bool *keep) {
+    *keep = false;
     switch (state->to) {
     case CASE_UPPER:
         return UNICODE_UPPER;
@@ -262,6 +264,7 @@ static unicode_case choose_case(case_state *state, uint32_t c) {
         return chosen;
     }
     case CASE_SWAP:
+        *keep = !unicode_has_upper(c) && !unicode_has_lower(c);
         return unicode_has_upper(c) ? UNICODE_LOWER : UNICODE_UPPER;
     }
     return UNICODE_LOWER;
@@ -276,11 +279,13 @@ bool template_convert_case(template_machine *m, const template_value *text, temp
     for (size_t i = 0; i < t.length;) {
         uint32_t c;
         size_t used = unicode_read(t.bytes + i, t.length - i, &c);
-        unicode_case chosen = choose_case(&state, c);
+        bool keep;
+        unicode_case chosen = choose_case(&state, c, &keep);
         char bytes[12];
         size_t n = 0;
-        if (c == UNICODE_INVALID) {
-            bytes[n++] = t.bytes[i];
+        if (keep || c == UNICODE_INVALID) {
+            memcpy(bytes, t.bytes + i, used);
+            n = used;
         } else if (c == 0x3A3 && chosen == UNICODE_LOWER) {
             n = utf8_encode(is_final_sigma(t, i, used) ? 0x3C2 : 0x3C3, bytes);
         } else {

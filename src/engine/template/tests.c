@@ -225,14 +225,18 @@ static bool test_upper(template_machine *m, template_call *call, template_value 
 }
 
 static bool test_filter(template_machine *m, template_call *call, template_value *out) {
-    (void)m;
+    if (call->self->type == TEMPLATE_LIST || call->self->type == TEMPLATE_DICT) {
+        return template_fail(m, TARS_MALFORMED, "a %s is no name", template_type_name(call->self));
+    }
     *out = template_bool(call->self->type == TEMPLATE_STRING &&
                          template_find_filter(call->self->as.text) != NULL);
     return true;
 }
 
 static bool test_test(template_machine *m, template_call *call, template_value *out) {
-    (void)m;
+    if (call->self->type == TEMPLATE_LIST || call->self->type == TEMPLATE_DICT) {
+        return template_fail(m, TARS_MALFORMED, "a %s is no name", template_type_name(call->self));
+    }
     *out = template_bool(call->self->type == TEMPLATE_STRING &&
                          template_find_test(call->self->as.text) != NULL);
     return true;

@@ -142,7 +142,7 @@ size_t unicode_convert(uint32_t c, unicode_case to, uint32_t out[3]) {
         range = find(unicode_title, unicode_title_count, c);
     }
     if (!range) {
-        range = to == UNICODE_LOWER ? find(unicode_lower, unicode_lower_count, c)
+        range = to == UNICODE_LOWER ? find(template_unicode_lower, unicode_lower_count, c)
                                     : find(unicode_upper, unicode_upper_count, c);
     }
     if (range) {

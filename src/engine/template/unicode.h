@@ -20,7 +20,7 @@ typedef struct unicode_special {
     uint32_t upper[3], lower[3], title[3];
 } unicode_special;
 
-extern const unicode_range unicode_upper[], unicode_lower[], unicode_title[], unicode_is_upper[],
+extern const unicode_range unicode_upper[], template_unicode_lower[], unicode_title[], unicode_is_upper[],
     unicode_is_lower[], unicode_unprintable[];
 extern const size_t unicode_upper_count, unicode_lower_count, unicode_title_count,
     unicode_is_upper_count, unicode_is_lower_count, unicode_unprintable_count;

@@ -70,7 +70,7 @@ const unicode_range unicode_upper[] = {
 };
 const size_t unicode_upper_count = sizeof unicode_upper / sizeof unicode_upper[0];
 
-const unicode_range unicode_lower[] = {
+const unicode_range template_unicode_lower[] = {
     {0xC0, 0xD6, 1, 32},         {0xD8, 0xDE, 1, 32},         {0x100, 0x12E, 2, 1},
     {0x132, 0x136, 2, 1},        {0x139, 0x147, 2, 1},        {0x14A, 0x176, 2, 1},
     {0x178, 0x178, 1, -121},     {0x179, 0x17D, 2, 1},        {0x181, 0x181, 1, 210},
@@ -132,7 +132,7 @@ const unicode_range unicode_lower[] = {
     {0x1058C, 0x10592, 1, 39},   {0x10594, 0x10595, 1, 39},   {0x10C80, 0x10CB2, 1, 64},
     {0x118A0, 0x118BF, 1, 32},   {0x16E40, 0x16E5F, 1, 32},   {0x1E900, 0x1E921, 1, 34},
 };
-const size_t unicode_lower_count = sizeof unicode_lower / sizeof unicode_lower[0];
+const size_t unicode_lower_count = sizeof template_unicode_lower / sizeof template_unicode_lower[0];
 
 const unicode_range unicode_title[] = {
     {0x1C4, 0x1C4, 1, 1},   {0x1C5, 0x1C5, 1, 0},   {0x1C6, 0x1C6, 1, -1},  {0x1C7, 0x1C7, 1, 1},
