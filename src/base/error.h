@@ -5,7 +5,10 @@
 #include <stdarg.h>
 #include <tars/error.h>
 
-#if defined(__GNUC__)
+/* mingw's "printf" is Microsoft's, which knows no %zu; text_format follows the standard. */
+#if defined(__MINGW32__) && !defined(__clang__)
+#define BASE_PRINTF(format_index, first) __attribute__((format(gnu_printf, format_index, first)))
+#elif defined(__GNUC__)
 #define BASE_PRINTF(format_index, first) __attribute__((format(printf, format_index, first)))
 #else
 #define BASE_PRINTF(format_index, first)

@@ -200,7 +200,7 @@ static void format_directives(text_buffer *text, const char *format, va_list *ar
         } else if (d.kind == '%') {
             text_append_char(text, '%');
         } else {
-            assert(!"unknown directive in a format string");
+            assert(false && "unknown directive in a format string");
         }
     }
 }
