@@ -142,12 +142,15 @@ def single_polynomials():
     yield "TANH", "(tanh(a) / a - 1) / z with z = a^2, a < 1", fit(
         "tanh", lambda z: (mpmath.tanh(mpmath.sqrt(z)) / mpmath.sqrt(z) - 1) / z,
         lambda z: z * mpmath.sqrt(z) / mpmath.tanh(mpmath.sqrt(z)), 0, 1, 6, b)
-    yield "ERF_NEAR", "erf(a) / a - 1 with z = a^2, a < 1", fit(
-        "erf near", lambda z: mpmath.erf(mpmath.sqrt(z)) / mpmath.sqrt(z) - 1,
-        lambda z: mpmath.sqrt(z) / mpmath.erf(mpmath.sqrt(z)), 0, 1, 6, b)
-    yield "ERF_FAR", "log(1 - erf(a)), 1 <= a <= 4", fit(
-        "erf far", lambda a: mpmath.log(mpmath.erfc(a)),
-        lambda a: mpmath.erfc(a) / mpmath.erf(a), 1, 4, 6, b)
+    middle, end = mpf("0.6875"), mpf("1.1875")
+    root = mpmath.sqrt
+    yield "ERF_NEAR", "erf(a) / a - 1 with w = a^2 - 0.6875, a < 1.1875", fit(
+        "erf near", lambda w: mpmath.erf(root(w + middle)) / root(w + middle) - 1,
+        lambda w: root(w + middle) / mpmath.erf(root(w + middle)),
+        -middle, end**2 - middle, 7, b)
+    yield "ERF_FAR", "log(1 - erf(a)) with t = a - 1.1875, 1.1875 <= a <= 4", fit(
+        "erf far", lambda t: mpmath.log(mpmath.erfc(t + end)),
+        lambda t: mpmath.erfc(t + end) / mpmath.erf(t + end), 0, 4 - end, 6, b)
 
 
 def double_polynomials():

@@ -169,26 +169,27 @@ static inline float arith_tanh(float x) {
     return arith_with_sign(a < 1.0f ? near : far, x);
 }
 
-/* Within 1 ulp. Below 1 an odd polynomial, else 1 − e^P(a). */
+/* Within 1 ulp. Below 1.1875 a polynomial in a² − 0.6875 times a, else 1 − e^P(a). */
 static inline float arith_erf(float x) {
     float a = arith_abs(x);
-    float z = a * a;
-    float p = arith_fma(ARITH_ERF_NEAR_6, z, ARITH_ERF_NEAR_5);
-    p = arith_fma(p, z, ARITH_ERF_NEAR_4);
-    p = arith_fma(p, z, ARITH_ERF_NEAR_3);
-    p = arith_fma(p, z, ARITH_ERF_NEAR_2);
-    p = arith_fma(p, z, ARITH_ERF_NEAR_1);
-    p = arith_fma(p, z, ARITH_ERF_NEAR_0);
+    float w = arith_fma(a, a, -0.6875f);
+    float p = arith_fma(ARITH_ERF_NEAR_7, w, ARITH_ERF_NEAR_6);
+    p = arith_fma(p, w, ARITH_ERF_NEAR_5);
+    p = arith_fma(p, w, ARITH_ERF_NEAR_4);
+    p = arith_fma(p, w, ARITH_ERF_NEAR_3);
+    p = arith_fma(p, w, ARITH_ERF_NEAR_2);
+    p = arith_fma(p, w, ARITH_ERF_NEAR_1);
+    p = arith_fma(p, w, ARITH_ERF_NEAR_0);
     float near = arith_fma(p, a, a);
-    float b = a > 4.0f ? 4.0f : a; /* erf is 1 from 3.92 */
-    float q = arith_fma(ARITH_ERF_FAR_6, b, ARITH_ERF_FAR_5);
-    q = arith_fma(q, b, ARITH_ERF_FAR_4);
-    q = arith_fma(q, b, ARITH_ERF_FAR_3);
-    q = arith_fma(q, b, ARITH_ERF_FAR_2);
-    q = arith_fma(q, b, ARITH_ERF_FAR_1);
-    q = arith_fma(q, b, ARITH_ERF_FAR_0);
+    float t = (a > 4.0f ? 4.0f : a) - 1.1875f; /* erf is 1 from 3.92 */
+    float q = arith_fma(ARITH_ERF_FAR_6, t, ARITH_ERF_FAR_5);
+    q = arith_fma(q, t, ARITH_ERF_FAR_4);
+    q = arith_fma(q, t, ARITH_ERF_FAR_3);
+    q = arith_fma(q, t, ARITH_ERF_FAR_2);
+    q = arith_fma(q, t, ARITH_ERF_FAR_1);
+    q = arith_fma(q, t, ARITH_ERF_FAR_0);
     float far = 1.0f - arith_exp_core(q);
-    return arith_with_sign(a < 1.0f ? near : far, x);
+    return arith_with_sign(a < 1.1875f ? near : far, x);
 }
 
 /* x (1 + erf(x / √2)) / 2; NaN for −∞. */

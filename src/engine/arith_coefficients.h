@@ -19,23 +19,24 @@
 #define ARITH_TANH_5 0x1.2db7f2p-9f
 #define ARITH_TANH_6 -0x1.7807f8p-12f
 
-/* erf(a) / a - 1 with z = a^2, a < 1 */
-#define ARITH_ERF_NEAR_0 0x1.06eba8p-3f
-#define ARITH_ERF_NEAR_1 -0x1.81273ep-2f
-#define ARITH_ERF_NEAR_2 0x1.ce2cf2p-4f
-#define ARITH_ERF_NEAR_3 -0x1.b7f88cp-6f
-#define ARITH_ERF_NEAR_4 0x1.540172p-8f
-#define ARITH_ERF_NEAR_5 -0x1.a3d812p-11f
-#define ARITH_ERF_NEAR_6 0x1.4917a4p-14f
+/* erf(a) / a - 1 with w = a^2 - 0.6875, a < 1.1875 */
+#define ARITH_ERF_NEAR_0 -0x1.5a5852p-4f
+#define ARITH_ERF_NEAR_1 -0x1.033568p-2f
+#define ARITH_ERF_NEAR_2 0x1.1dff98p-4f
+#define ARITH_ERF_NEAR_3 -0x1.03dd9ep-6f
+#define ARITH_ERF_NEAR_4 0x1.8852b2p-9f
+#define ARITH_ERF_NEAR_5 -0x1.f792c6p-12f
+#define ARITH_ERF_NEAR_6 0x1.1a8bdcp-14f
+#define ARITH_ERF_NEAR_7 -0x1.03670ap-17f
 
-/* log(1 - erf(a)), 1 <= a <= 4 */
-#define ARITH_ERF_FAR_0 -0x1.661e54p-12f
-#define ARITH_ERF_FAR_1 -0x1.2088eap+0f
-#define ARITH_ERF_FAR_2 -0x1.46bafp-1f
-#define ARITH_ERF_FAR_3 -0x1.a65312p-4f
-#define ARITH_ERF_FAR_4 0x1.65caeap-6f
-#define ARITH_ERF_FAR_5 -0x1.825966p-9f
-#define ARITH_ERF_FAR_6 0x1.86da0ap-13f
+/* log(1 - erf(a)) with t = a - 1.1875, 1.1875 <= a <= 4 */
+#define ARITH_ERF_FAR_0 -0x1.2fe988p+1f
+#define ARITH_ERF_FAR_1 -0x1.7ac942p+1f
+#define ARITH_ERF_FAR_2 -0x1.ba9b96p-1f
+#define ARITH_ERF_FAR_3 -0x1.1cd5bcp-5f
+#define ARITH_ERF_FAR_4 0x1.12208cp-7f
+#define ARITH_ERF_FAR_5 -0x1.b55d5cp-10f
+#define ARITH_ERF_FAR_6 0x1.9b6cecp-13f
 
 #define ARITH_LOG2_E 0x1.715476p+0f
 #define ARITH_LN2_HIGH 0x1.62e4p-1f

@@ -83,23 +83,24 @@ VECTOR_AVX2 vector_tanh_avx2(__m256 x) {
 VECTOR_AVX2 vector_erf_avx2(__m256 x) {
     const __m256 one = _mm256_set1_ps(1.0f);
     __m256 a = vector_abs_avx2(x);
-    __m256 z = _mm256_mul_ps(a, a);
-    __m256 p = vector_step_avx2(_mm256_set1_ps(ARITH_ERF_NEAR_6), z, ARITH_ERF_NEAR_5);
-    p = vector_step_avx2(p, z, ARITH_ERF_NEAR_4);
-    p = vector_step_avx2(p, z, ARITH_ERF_NEAR_3);
-    p = vector_step_avx2(p, z, ARITH_ERF_NEAR_2);
-    p = vector_step_avx2(p, z, ARITH_ERF_NEAR_1);
-    p = vector_step_avx2(p, z, ARITH_ERF_NEAR_0);
+    __m256 w = _mm256_fmadd_ps(a, a, _mm256_set1_ps(-0.6875f));
+    __m256 p = vector_step_avx2(_mm256_set1_ps(ARITH_ERF_NEAR_7), w, ARITH_ERF_NEAR_6);
+    p = vector_step_avx2(p, w, ARITH_ERF_NEAR_5);
+    p = vector_step_avx2(p, w, ARITH_ERF_NEAR_4);
+    p = vector_step_avx2(p, w, ARITH_ERF_NEAR_3);
+    p = vector_step_avx2(p, w, ARITH_ERF_NEAR_2);
+    p = vector_step_avx2(p, w, ARITH_ERF_NEAR_1);
+    p = vector_step_avx2(p, w, ARITH_ERF_NEAR_0);
     __m256 near = _mm256_fmadd_ps(p, a, a);
-    __m256 b = _mm256_min_ps(_mm256_set1_ps(4.0f), a);
-    __m256 q = vector_step_avx2(_mm256_set1_ps(ARITH_ERF_FAR_6), b, ARITH_ERF_FAR_5);
-    q = vector_step_avx2(q, b, ARITH_ERF_FAR_4);
-    q = vector_step_avx2(q, b, ARITH_ERF_FAR_3);
-    q = vector_step_avx2(q, b, ARITH_ERF_FAR_2);
-    q = vector_step_avx2(q, b, ARITH_ERF_FAR_1);
-    q = vector_step_avx2(q, b, ARITH_ERF_FAR_0);
+    __m256 t = _mm256_sub_ps(_mm256_min_ps(_mm256_set1_ps(4.0f), a), _mm256_set1_ps(1.1875f));
+    __m256 q = vector_step_avx2(_mm256_set1_ps(ARITH_ERF_FAR_6), t, ARITH_ERF_FAR_5);
+    q = vector_step_avx2(q, t, ARITH_ERF_FAR_4);
+    q = vector_step_avx2(q, t, ARITH_ERF_FAR_3);
+    q = vector_step_avx2(q, t, ARITH_ERF_FAR_2);
+    q = vector_step_avx2(q, t, ARITH_ERF_FAR_1);
+    q = vector_step_avx2(q, t, ARITH_ERF_FAR_0);
     __m256 far = _mm256_sub_ps(one, vector_exp_core_avx2(q));
-    __m256 is_near = _mm256_cmp_ps(a, one, _CMP_LT_OQ);
+    __m256 is_near = _mm256_cmp_ps(a, _mm256_set1_ps(1.1875f), _CMP_LT_OQ);
     return vector_with_sign_avx2(_mm256_blendv_ps(far, near, is_near), x);
 }
 

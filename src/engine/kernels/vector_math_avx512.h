@@ -85,23 +85,24 @@ VECTOR_AVX512 vector_tanh_avx512(__m512 x) {
 VECTOR_AVX512 vector_erf_avx512(__m512 x) {
     const __m512 one = _mm512_set1_ps(1.0f);
     __m512 a = vector_abs_avx512(x);
-    __m512 z = _mm512_mul_ps(a, a);
-    __m512 p = vector_step_avx512(_mm512_set1_ps(ARITH_ERF_NEAR_6), z, ARITH_ERF_NEAR_5);
-    p = vector_step_avx512(p, z, ARITH_ERF_NEAR_4);
-    p = vector_step_avx512(p, z, ARITH_ERF_NEAR_3);
-    p = vector_step_avx512(p, z, ARITH_ERF_NEAR_2);
-    p = vector_step_avx512(p, z, ARITH_ERF_NEAR_1);
-    p = vector_step_avx512(p, z, ARITH_ERF_NEAR_0);
+    __m512 w = _mm512_fmadd_ps(a, a, _mm512_set1_ps(-0.6875f));
+    __m512 p = vector_step_avx512(_mm512_set1_ps(ARITH_ERF_NEAR_7), w, ARITH_ERF_NEAR_6);
+    p = vector_step_avx512(p, w, ARITH_ERF_NEAR_5);
+    p = vector_step_avx512(p, w, ARITH_ERF_NEAR_4);
+    p = vector_step_avx512(p, w, ARITH_ERF_NEAR_3);
+    p = vector_step_avx512(p, w, ARITH_ERF_NEAR_2);
+    p = vector_step_avx512(p, w, ARITH_ERF_NEAR_1);
+    p = vector_step_avx512(p, w, ARITH_ERF_NEAR_0);
     __m512 near = _mm512_fmadd_ps(p, a, a);
-    __m512 b = _mm512_min_ps(_mm512_set1_ps(4.0f), a);
-    __m512 q = vector_step_avx512(_mm512_set1_ps(ARITH_ERF_FAR_6), b, ARITH_ERF_FAR_5);
-    q = vector_step_avx512(q, b, ARITH_ERF_FAR_4);
-    q = vector_step_avx512(q, b, ARITH_ERF_FAR_3);
-    q = vector_step_avx512(q, b, ARITH_ERF_FAR_2);
-    q = vector_step_avx512(q, b, ARITH_ERF_FAR_1);
-    q = vector_step_avx512(q, b, ARITH_ERF_FAR_0);
+    __m512 t = _mm512_sub_ps(_mm512_min_ps(_mm512_set1_ps(4.0f), a), _mm512_set1_ps(1.1875f));
+    __m512 q = vector_step_avx512(_mm512_set1_ps(ARITH_ERF_FAR_6), t, ARITH_ERF_FAR_5);
+    q = vector_step_avx512(q, t, ARITH_ERF_FAR_4);
+    q = vector_step_avx512(q, t, ARITH_ERF_FAR_3);
+    q = vector_step_avx512(q, t, ARITH_ERF_FAR_2);
+    q = vector_step_avx512(q, t, ARITH_ERF_FAR_1);
+    q = vector_step_avx512(q, t, ARITH_ERF_FAR_0);
     __m512 far = _mm512_sub_ps(one, vector_exp_core_avx512(q));
-    __mmask16 is_near = _mm512_cmp_ps_mask(a, one, _CMP_LT_OQ);
+    __mmask16 is_near = _mm512_cmp_ps_mask(a, _mm512_set1_ps(1.1875f), _CMP_LT_OQ);
     return vector_with_sign_avx512(_mm512_mask_blend_ps(is_near, far, near), x);
 }
 
