@@ -104,7 +104,9 @@ static void submit(const tars_request *request, outcome *o) {
         o->seed = result.seed;
         o->prompt_tokens = result.usage.prompt_tokens;
         o->cached_tokens = result.usage.cached_tokens;
-        CHECK_INT(result.usage.completion_tokens, result.n_ids);
+        if (request->kind == TARS_REQUEST_GENERATE) {
+            CHECK_INT(result.usage.completion_tokens, result.n_ids);
+        }
     }
     tars_job_destroy(o->job);
 }
