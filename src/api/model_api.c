@@ -14,7 +14,9 @@ static void fill_from_pack(tars_model *m, const char *path) {
     if (e->name[0] == '\0') {
         store_name_from_path(path, e->name);
     }
-    sha256_hex(m->pack.trailer->source_sha256, e->sha256);
+    if (e->sha256[0] == '\0') { /* of a converted model the store knows the publisher's file */
+        sha256_hex(m->pack.trailer->source_sha256, e->sha256);
+    }
     memcpy(e->architecture, p->architecture, sizeof e->architecture);
     text_buffer text;
     text_init(&text, e->quantization, sizeof e->quantization);
