@@ -132,10 +132,13 @@ static tars_status create_tables(store_index *index, tars_error *err) {
     return status;
 }
 
-/* Makes the tables of an empty database, and refuses one that is not ours or newer. */
-static tars_status check_schema(store_index *index, store_mode mode, tars_error *err) {
+/* Makes the tables of an empty database, and refuses one that is not ours or newer. *empty: it
+ * has no tables yet and may not be written. */
+static tars_status check_schema(store_index *index, store_mode mode, bool *empty, tars_error *err) {
     int64_t version = 0;
     int64_t application = 0;
+    int64_t tables = 0;
+    *empty = false;
     tars_status status = TARS_OK;
     if (mode == STORE_WRITE) { /* one of two processes that start at once makes the tables */
         status = run_sql(index, "BEGIN IMMEDIATE", err);
@@ -146,11 +149,15 @@ static tars_status check_schema(store_index *index, store_mode mode, tars_error 
     if (status == TARS_OK) {
         status = read_pragma(index, "PRAGMA application_id", &application, err);
     }
+    if (status == TARS_OK) {
+        status = read_pragma(index, "SELECT count(*) FROM sqlite_schema", &tables, err);
+    }
     if (status != TARS_OK) {
         return status;
     }
-    if (version == 0 && application == 0 && mode == STORE_WRITE) {
-        return create_tables(index, err);
+    if (version == 0 && application == 0 && tables == 0) {
+        *empty = mode == STORE_READ; /* its maker was stopped before it made the tables */
+        return *empty ? TARS_OK : create_tables(index, err);
     }
     if (mode == STORE_WRITE && (status = run_sql(index, "COMMIT", err)) != TARS_OK) {
         return status;
@@ -218,11 +225,12 @@ tars_status index_open(const char *path, store_mode mode, store_index **out, tar
         return error_set(err, TARS_OUT_OF_MEMORY, "no memory for the store's index");
     }
     snprintf(index->path, sizeof index->path, "%s", path);
+    bool empty = false;
     tars_status status = open_database(index, mode, err);
     if (status == TARS_OK) {
-        status = check_schema(index, mode, err);
+        status = check_schema(index, mode, &empty, err);
     }
-    if (status != TARS_OK) {
+    if (status != TARS_OK || empty) {
         index_close(index);
         return status;
     }

@@ -10,7 +10,8 @@
 
 typedef struct store_index store_index;
 
-/* STORE_READ: the file exists; nothing is written, and a read-only file system will do.
+/* STORE_READ: the file exists; nothing is written, and a read-only file system will do. *out is
+ * NULL for an index without tables, as a process leaves that is stopped while it makes one.
  * STORE_WRITE: made and given its tables when it is empty. */
 tars_status index_open(const char *path, store_mode mode, store_index **out, tars_error *err);
 void index_close(store_index *index);

@@ -26,7 +26,7 @@ static void read_names(const store *s, const char *file, known_names *out) {
     store_index *index;
     tars_error ignored; /* what cannot be read is what is being repaired */
     if (store_path(s, file, path, sizeof path, &ignored) == TARS_OK && files_exists(path) &&
-        index_open(path, STORE_READ, &index, &ignored) == TARS_OK) {
+        index_open(path, STORE_READ, &index, &ignored) == TARS_OK && index) {
         (void)index_list(index, &out->entries, &out->count, &ignored);
         index_close(index);
     }

@@ -397,6 +397,7 @@ tars_status store_remove(store *s, const char *name, tars_error *err) {
 /* Sweeping goes over one folder; the digest of a pending file tells which blob to look at. */
 typedef struct sweep {
     store *s;
+    const char *folder;
     tars_status status;
     tars_error *err;
 } sweep;
@@ -426,13 +427,37 @@ static bool sweep_one(void *user, const char *name, platform_kind kind) {
     return w->status == TARS_OK;
 }
 
+static bool sweep_leftover(void *user, const char *name, platform_kind kind) {
+    sweep *w = user;
+    char path[STORE_PATH_BYTES];
+    if (kind == PLATFORM_KIND_FILE && platform_writer_is_leftover(name)) {
+        w->status = files_join(path, sizeof path, w->folder, name, w->err);
+        if (w->status == TARS_OK) {
+            w->status = files_remove(path, w->err);
+        }
+    }
+    return w->status == TARS_OK;
+}
+
+static tars_status sweep_folder(store *s, const char *folder,
+                                bool (*visit)(void *user, const char *name, platform_kind kind),
+                                tars_error *err) {
+    sweep w = {.s = s, .folder = folder, .status = TARS_OK, .err = err};
+    tars_status status = platform_list_folder(folder, visit, &w, err);
+    return status == TARS_OK ? w.status : status;
+}
+
 tars_status store_sweep(store *s, tars_error *err) {
     char folder[STORE_PATH_BYTES];
     tars_status status = store_path(s, "tmp", folder, sizeof folder, err);
-    if (status != TARS_OK) {
-        return status;
+    if (status == TARS_OK) {
+        status = sweep_folder(s, folder, sweep_one, err);
     }
-    sweep w = {.s = s, .status = TARS_OK, .err = err};
-    status = platform_list_folder(folder, sweep_one, &w, err);
-    return status == TARS_OK ? w.status : status;
+    if (status == TARS_OK) {
+        status = store_path(s, "blobs", folder, sizeof folder, err);
+    }
+    if (status == TARS_OK) {
+        status = sweep_folder(s, folder, sweep_leftover, err);
+    }
+    return status == TARS_OK ? sweep_folder(s, s->models, sweep_leftover, err) : status;
 }

@@ -10,6 +10,7 @@
 #include "store/store_internal.h"
 #include "support/check.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -41,11 +42,11 @@ static inline void fixture_end(fixture *f) {
     fixture_run(command);
 }
 
-/* "HOME/relative" in one of eight static buffers. */
+/* "HOME/relative" in one of 64 static buffers. */
 static inline const char *fixture_path(const fixture *f, const char *relative) {
-    static char paths[8][512];
+    static char paths[64][512];
     static unsigned turn;
-    char *path = paths[turn++ % 8];
+    char *path = paths[turn++ % 64];
     snprintf(path, sizeof paths[0], "%s/%s", f->home, relative);
     return path;
 }
@@ -57,16 +58,27 @@ static inline void fixture_write(const char *path, const void *bytes, size_t len
     }
 }
 
+/* Files in a folder and below, but for the marker that brings a rename to the disk. */
 static inline int fixture_count(const char *folder) {
-    char command[600];
-    snprintf(command, sizeof command, "find %s -type f ! -name .synced | wc -l", folder);
-    FILE *output = popen(command, "r");
-    int count = -1;
-    if (!output || fscanf(output, "%d", &count) != 1) {
-        count = -1;
+    DIR *stream = opendir(folder);
+    int count = stream ? 0 : -1;
+    struct dirent *entry;
+    while (stream && (entry = readdir(stream)) != NULL) {
+        char path[1024];
+        snprintf(path, sizeof path, "%.500s/%s", folder, entry->d_name);
+        struct stat facts;
+        bool is_marker = strcmp(entry->d_name, ".synced") == 0;
+        if (entry->d_name[0] == '.' && (entry->d_name[1] == '\0' || entry->d_name[1] == '.')) {
+            continue;
+        }
+        if (lstat(path, &facts) == 0 && S_ISDIR(facts.st_mode)) {
+            count += fixture_count(path);
+        } else {
+            count += !is_marker;
+        }
     }
-    if (output) {
-        pclose(output);
+    if (stream) {
+        closedir(stream);
     }
     return count;
 }

@@ -267,7 +267,12 @@ static void leftovers_are_swept(void) {
     CHECK_INT(store_find(s, "kept", &kept, &err), TARS_OK);
     /* killed while writing; killed between the rename and the index; killed after the index */
     fixture_write(fixture_path(&f, "models/tmp/import.tars"), "half", 4);
-    fixture_write(fixture_path(&f, "models/tmp/.tars-0123456789abcdef.part"), "half", 4);
+    static const char *const parts[] = {"models/tmp/.tars-0123456789abcdef.part",
+                                        "models/blobs/.tars-0123456789abcdef.part",
+                                        "models/.tars-0123456789abcdef.part"};
+    for (size_t i = 0; i < 3; i++) {
+        fixture_write(fixture_path(&f, parts[i]), "half", 4);
+    }
     char orphan[65];
     memset(orphan, 'a', 64);
     orphan[64] = '\0';
@@ -286,6 +291,7 @@ static void leftovers_are_swept(void) {
     CHECK_INT(store_sweep(s, &err), TARS_OK);
     CHECK_INT(fixture_count(fixture_path(&f, "models/tmp")), 0);
     CHECK_INT(fixture_count(fixture_path(&f, "models/blobs")), 2);
+    CHECK(!fixture_exists(fixture_path(&f, parts[2])));
     CHECK(fixture_exists(fixture_path(&f, relative)));
     blob_path_of(s, "kept", path);
     CHECK(fixture_exists(path));
