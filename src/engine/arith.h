@@ -15,32 +15,39 @@
 #include "engine/arith_coefficients.h"
 
 #include <stdint.h>
-#include <string.h>
 
 /* ---- bits ------------------------------------------------------------------------------ */
 
 static inline uint32_t arith_bits(float x) {
-    uint32_t bits;
-    memcpy(&bits, &x, sizeof bits);
-    return bits;
+    union {
+        float value;
+        uint32_t bits;
+    } u = {.value = x};
+    return u.bits;
 }
 
 static inline float arith_from_bits(uint32_t bits) {
-    float x;
-    memcpy(&x, &bits, sizeof x);
-    return x;
+    union {
+        uint32_t bits;
+        float value;
+    } u = {.bits = bits};
+    return u.value;
 }
 
 static inline uint64_t arith_bits64(double x) {
-    uint64_t bits;
-    memcpy(&bits, &x, sizeof bits);
-    return bits;
+    union {
+        double value;
+        uint64_t bits;
+    } u = {.value = x};
+    return u.bits;
 }
 
 static inline double arith_from_bits64(uint64_t bits) {
-    double x;
-    memcpy(&x, &bits, sizeof x);
-    return x;
+    union {
+        uint64_t bits;
+        double value;
+    } u = {.bits = bits};
+    return u.value;
 }
 
 static inline float arith_abs(float x) {
@@ -61,23 +68,37 @@ double arith_soft_fma64(double a, double b, double c);
 
 #if defined(__FMA__) || defined(__aarch64__) || defined(__NVPTX__)
 #define ARITH_HAS_FMA 1 /* the instruction, for this translation unit */
-#endif
-
 static inline float arith_fma(float a, float b, float c) {
-#if defined(ARITH_HAS_FMA)
     return __builtin_fmaf(a, b, c);
-#else
-    return arith_soft_fma(a, b, c);
-#endif
 }
-
 static inline double arith_fma64(double a, double b, double c) {
-#if defined(ARITH_HAS_FMA)
     return __builtin_fma(a, b, c);
-#else
-    return arith_soft_fma64(a, b, c);
-#endif
 }
+#elif defined(__wasm_relaxed_simd__)
+/* Fused where the host has fma or runs deterministically; whoever starts the module checks it. */
+#define ARITH_HAS_FMA 1
+typedef float arith_f32x4 __attribute__((vector_size(16)));
+typedef double arith_f64x2 __attribute__((vector_size(16)));
+static inline float arith_fma(float a, float b, float c) {
+    arith_f32x4 x = {a, a, a, a};
+    arith_f32x4 y = {b, b, b, b};
+    arith_f32x4 z = {c, c, c, c};
+    return __builtin_wasm_relaxed_madd_f32x4(x, y, z)[0];
+}
+static inline double arith_fma64(double a, double b, double c) {
+    arith_f64x2 x = {a, a};
+    arith_f64x2 y = {b, b};
+    arith_f64x2 z = {c, c};
+    return __builtin_wasm_relaxed_madd_f64x2(x, y, z)[0];
+}
+#else
+static inline float arith_fma(float a, float b, float c) {
+    return arith_soft_fma(a, b, c);
+}
+static inline double arith_fma64(double a, double b, double c) {
+    return arith_soft_fma64(a, b, c);
+}
+#endif
 
 /* With -fno-math-errno these are the instruction; no library is called. */
 static inline float arith_sqrt(float x) {
