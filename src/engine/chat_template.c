@@ -8,7 +8,7 @@ struct chat_template {
     template_scope *root;
 };
 
-enum { DEFAULT_MAX_STEPS = 20 * 1000 * 1000, DEFAULT_MAX_DEPTH = 800 };
+enum { DEFAULT_MAX_STEPS = 20 * 1000 * 1000, DEFAULT_MAX_DEPTH = 500 };
 
 tars_status chat_template_compile(const char *text, size_t length, arena *memory,
                                   chat_template **out, tars_error *err) {

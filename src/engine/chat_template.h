@@ -15,7 +15,7 @@ enum { CHAT_TEMPLATE_MAX_BYTES = 1 << 20 };
 /* Limits of one rendering and what it may know of the world. Zero means the default. */
 typedef struct chat_template_options {
     uint64_t max_steps;      /* operations and, weighted, bytes; default 20 million */
-    unsigned max_depth;      /* nested operations; default 800 */
+    unsigned max_depth;      /* nested operations; default 500, up to 256 KiB of stack */
     size_t max_output_bytes; /* default: what the receiver takes */
     template_clock clock;    /* local time for strftime_now; year 0: there is none */
 } chat_template_options;

@@ -2,11 +2,11 @@
 
 #include "base/number.h"
 #include "engine/template/builtin.h"
+#include "engine/template/character.h"
 #include "engine/template/globals.h"
 #include "engine/template/loop.h"
 #include "engine/template/operate.h"
 #include "engine/template/string.h"
-#include "engine/template/unicode.h"
 
 /* ---- attributes ---------------------------------------------------------------------------- */
 
@@ -115,7 +115,7 @@ static bool find_attribute(template_machine *m, const template_value *base, temp
 
 bool template_get_attribute(template_machine *m, const template_value *base, template_text name,
                             template_value *out) {
-    if (template_is_undefined(base)) {
+    if (template_is_undefined(base) && !template_text_is(name, "__class__")) {
         return template_fail_undefined(m, base);
     }
     bool found;
@@ -159,7 +159,7 @@ static bool character_at(template_machine *m, const template_value *text, int64_
         return false;
     }
     if (wanted < 0) {
-        wanted += (int64_t)unicode_length(t.bytes, t.length);
+        wanted += (int64_t)character_count(t.bytes, t.length);
     }
     size_t offset = wanted < 0 ? t.length : template_offset(t, (size_t)wanted);
     if (offset >= t.length) {
@@ -167,7 +167,7 @@ static bool character_at(template_machine *m, const template_value *text, int64_
     }
     uint32_t code_point;
     *out = template_string(t.bytes + offset,
-                           unicode_read(t.bytes + offset, t.length - offset, &code_point));
+                           character_read(t.bytes + offset, t.length - offset, &code_point));
     out->detail = text->detail;
     return true;
 }
@@ -310,7 +310,7 @@ static bool stride_text(template_machine *m, template_text text, const slice_bou
     size_t offset = b->count > 0 ? template_offset(text, (size_t)b->start) : 0;
     for (size_t i = 0; i < b->count; i++) {
         uint32_t c;
-        size_t used = unicode_read(text.bytes + offset, text.length - offset, &c);
+        size_t used = character_read(text.bytes + offset, text.length - offset, &c);
         if (!template_charge(m, 1) || !template_write(m, &writer, text.bytes + offset, used)) {
             return false;
         }
@@ -318,10 +318,10 @@ static bool stride_text(template_machine *m, template_text text, const slice_bou
             break;
         }
         for (int64_t k = 0; b->step > 0 && k < b->step; k++) {
-            offset += unicode_read(text.bytes + offset, text.length - offset, &c);
+            offset += character_read(text.bytes + offset, text.length - offset, &c);
         }
         for (int64_t k = 0; b->step < 0 && k > b->step; k--) {
-            offset -= unicode_read_back(text.bytes, offset, &c);
+            offset -= character_read_back(text.bytes, offset, &c);
         }
     }
     *out = template_writer_value(&writer);
@@ -372,7 +372,7 @@ bool template_get_slice(template_machine *m, const template_value *base,
     size_t length;
     slice_bounds bounds;
     if (base->type == TEMPLATE_STRING) {
-        length = unicode_length(base->as.text.bytes, base->as.text.length);
+        length = character_count(base->as.text.bytes, base->as.text.length);
     } else if (base->type == TEMPLATE_RANGE) {
         length = ((const template_range *)base->as.object)->count;
     } else {

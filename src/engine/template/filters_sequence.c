@@ -1,11 +1,11 @@
 /* Filters of sequences. */
 #include "engine/template/access.h"
 #include "engine/template/builtin.h"
+#include "engine/template/character.h"
 #include "engine/template/operate.h"
 #include "engine/template/print.h"
 #include "engine/template/sequence.h"
 #include "engine/template/string.h"
-#include "engine/template/unicode.h"
 
 /* ---- whole sequences ----------------------------------------------------------------------- */
 
@@ -30,7 +30,7 @@ static bool filter_last(template_machine *m, template_call *call, template_value
     template_text text = call->self->as.text;
     if (call->self->type == TEMPLATE_STRING && text.length > 0) {
         uint32_t c;
-        size_t used = unicode_read_back(text.bytes, text.length, &c);
+        size_t used = character_read_back(text.bytes, text.length, &c);
         *out = template_string(text.bytes + (text.length - used), used);
         return true;
     }

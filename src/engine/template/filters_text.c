@@ -1,11 +1,11 @@
 /* Filters that make a text of a value. */
 #include "engine/template/builtin.h"
+#include "engine/template/character.h"
 #include "engine/template/format.h"
 #include "engine/template/operate.h"
 #include "engine/template/print.h"
 #include "engine/template/sequence.h"
 #include "engine/template/string.h"
-#include "engine/template/unicode.h"
 
 static bool convert(template_machine *m, template_call *call, template_case to,
                     template_value *out) {
@@ -141,8 +141,8 @@ static bool indent_lines(indenter *in, template_text text) {
     for (size_t i = 0; i < text.length;) {
         uint32_t c;
         size_t end = i;
-        i += unicode_read(text.bytes + i, text.length - i, &c);
-        if (unicode_is_line_end(c)) {
+        i += character_read(text.bytes + i, text.length - i, &c);
+        if (character_is_line_end(c)) {
             i += c == '\r' && i < text.length && text.bytes[i] == '\n' ? 1 : 0;
             if (!indent_line(in, text.bytes + start, end - start)) {
                 return false;
@@ -191,26 +191,29 @@ static bool filter_indent(template_machine *m, template_call *call, template_val
 /* ---- others -------------------------------------------------------------------------------- */
 
 static bool filter_truncate(template_machine *m, template_call *call, template_value *out) {
-    template_text text;
     template_text end;
     int64_t length;
     int64_t leeway = 5;
+    size_t n_text;
     bool kills_words = template_take_bool(&call->bound[1], false);
-    if (!template_take_text(m, call->self, NULL, &text) ||
-        !template_take_int(m, &call->bound[0], 255, &length) ||
+    if (!template_take_int(m, &call->bound[0], 255, &length) ||
         !template_take_text(m, &call->bound[2], "...", &end) ||
         (call->bound[3].type != TEMPLATE_NONE &&
-         !template_take_int(m, &call->bound[3], 5, &leeway))) {
+         !template_take_int(m, &call->bound[3], 5, &leeway)) ||
+        !template_length(m, call->self, &n_text)) {
         return false;
     }
-    int64_t n_end = (int64_t)unicode_length(end.bytes, end.length);
-    int64_t n_text = (int64_t)unicode_length(text.bytes, text.length);
+    int64_t n_end = (int64_t)character_count(end.bytes, end.length);
     if (length < n_end || leeway < 0) {
         return template_fail(m, TARS_MALFORMED, "the length of truncate is too small");
     }
     *out = *call->self;
-    if (n_text <= leeway || n_text - leeway <= length) {
-        return template_charge(m, template_bytes_price(text.length));
+    if ((int64_t)n_text <= leeway || (int64_t)n_text - leeway <= length) {
+        return true;
+    }
+    template_text text;
+    if (!template_take_text(m, call->self, NULL, &text)) {
+        return false;
     }
     template_value kept = *call->self;
     template_value rest = template_string(end.bytes, end.length);
@@ -226,10 +229,6 @@ static bool filter_truncate(template_machine *m, template_call *call, template_v
     return template_join_texts(m, &kept, &rest, out);
 }
 
-static bool is_word_byte(unsigned char c) {
-    return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '_';
-}
-
 static bool filter_wordcount(template_machine *m, template_call *call, template_value *out) {
     template_value text;
     int64_t count = 0;
@@ -237,14 +236,12 @@ static bool filter_wordcount(template_machine *m, template_call *call, template_
     if (!template_to_string(m, call->self, &text)) {
         return false;
     }
-    for (size_t i = 0; i < text.as.text.length; i++) {
-        unsigned char c = (unsigned char)text.as.text.bytes[i];
-        if (c >= 0x80) {
-            return template_fail(m, TARS_UNSUPPORTED,
-                                 "wordcount of characters beyond ASCII is not supported");
-        }
-        count += is_word_byte(c) && !in_word ? 1 : 0;
-        in_word = is_word_byte(c);
+    for (size_t i = 0; i < text.as.text.length;) {
+        uint32_t c;
+        i += character_read(text.as.text.bytes + i, text.as.text.length - i, &c);
+        bool is_word = c == '_' || character_is_letter(c) || character_is_number(c);
+        count += is_word && !in_word ? 1 : 0;
+        in_word = is_word;
     }
     *out = template_int(count);
     return template_charge(m, text.as.text.length / 8);
@@ -278,7 +275,8 @@ static bool filter_urlencode(template_machine *m, template_call *call, template_
     template_writer_capture(&writer);
     for (size_t i = 0; i < text.as.text.length; i++) {
         unsigned char c = (unsigned char)text.as.text.bytes[i];
-        bool plain = is_word_byte(c) || template_is_one_of((char)c, ".-~/");
+        bool plain = (c < 0x80 && (character_is_letter(c) || character_is_decimal(c))) ||
+                     template_is_one_of((char)c, "_.-~/");
         char bytes[3] = {plain ? (char)c : '%', digits[c >> 4], digits[c & 0xFu]};
         if (!template_write(m, &writer, bytes, plain ? 1 : 3)) {
             return false;

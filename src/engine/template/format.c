@@ -1,11 +1,11 @@
 #include "engine/template/format.h"
 
 #include "base/utf8.h"
+#include "engine/template/character.h"
 #include "engine/template/number.h"
 #include "engine/template/operate.h"
 #include "engine/template/print.h"
 #include "engine/template/string.h"
-#include "engine/template/unicode.h"
 
 /* ---- numbers ------------------------------------------------------------------------------- */
 
@@ -137,7 +137,7 @@ bool template_write_field(template_machine *m, template_writer *writer, const te
     if (field->width > FORMAT_MAX_WIDTH) {
         return template_fail(m, TARS_LIMIT, "a field wider than %d characters", FORMAT_MAX_WIDTH);
     }
-    size_t length = unicode_length(body.bytes, body.length) + sign.length;
+    size_t length = character_count(body.bytes, body.length) + sign.length;
     size_t gap = field->width > length ? field->width - length : 0;
     size_t left = field->align == '>' ? gap : field->align == '^' ? gap / 2 : 0;
     size_t between = field->align == '=' ? gap : 0;
@@ -345,8 +345,10 @@ static bool percent_integer(percent *p, const percent_directive *d) {
     int64_t number;
     if (template_is_integer(value)) {
         number = template_integer(value);
-    } else if (value->type == TEMPLATE_FLOAT && is_decimal && value->as.number > -9.2e18 &&
-               value->as.number < 9.2e18) {
+    } else if (value->type == TEMPLATE_FLOAT && is_decimal) {
+        if (!(value->as.number > -9.2e18 && value->as.number < 9.2e18)) {
+            return template_fail(p->m, TARS_UNSUPPORTED, "an integer beyond 64 bits");
+        }
         number = (int64_t)value->as.number;
     } else {
         return template_fail(p->m, TARS_MALFORMED, "%%%c needs an integer, found a %s", d->type,
@@ -370,7 +372,7 @@ static bool percent_char(percent *p, const percent_directive *d) {
         template_integer(value) <= 0x10FFFF) {
         text.length = utf8_encode((uint32_t)template_integer(value), bytes);
     } else if (value->type == TEMPLATE_STRING &&
-               unicode_length(value->as.text.bytes, value->as.text.length) == 1) {
+               character_count(value->as.text.bytes, value->as.text.length) == 1) {
         text = value->as.text;
     } else {
         return fail_format(p);
@@ -461,7 +463,8 @@ bool template_format_percent(template_machine *m, const template_value *format,
     }
     bool takes_all =
         values->type == TEMPLATE_TUPLE ? p.next_value == values->as.items.count : p.next_value == 1;
-    bool may_be_left = values->type == TEMPLATE_DICT || values->type == TEMPLATE_LIST;
+    bool may_be_left = values->type == TEMPLATE_DICT || values->type == TEMPLATE_LIST ||
+                       values->type == TEMPLATE_RANGE || template_is_undefined(values);
     if (!takes_all && !may_be_left) {
         return template_fail(m, TARS_MALFORMED, "not all values were used by the format");
     }

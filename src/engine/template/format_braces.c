@@ -3,10 +3,10 @@
 
 #include "base/utf8.h"
 #include "engine/template/access.h"
+#include "engine/template/character.h"
 #include "engine/template/number.h"
 #include "engine/template/print.h"
 #include "engine/template/string.h"
-#include "engine/template/unicode.h"
 
 typedef struct braces {
     template_machine *m;
@@ -64,7 +64,7 @@ static void parse_align(template_text *text, format_spec *spec) {
     if (text->length == 0) {
         return;
     }
-    size_t used = unicode_read(text->bytes, text->length, &c);
+    size_t used = character_read(text->bytes, text->length, &c);
     if (used < text->length && is_align(text->bytes[used])) {
         spec->field.fill = (template_text){text->bytes, used};
         spec->field.align = text->bytes[used];

@@ -3,7 +3,7 @@
 #include "base/number.h"
 #include "base/text.h"
 #include "base/utf8.h"
-#include "engine/template/unicode.h"
+#include "engine/template/character.h"
 
 #include <stdarg.h>
 #include <string.h>
@@ -82,7 +82,7 @@ tars_status template_lexer_fail(template_lexer *lexer, tars_status status, size_
         text_format_list(&text, format, arguments);
         va_end(arguments);
     }
-    size_t column = 1 + unicode_length(lexer->text + line_start, offset - line_start);
+    size_t column = 1 + character_count(lexer->text + line_start, offset - line_start);
     error_where(lexer->err, "chat template, line %zu, column %zu", line, column);
     return status;
 }
@@ -133,8 +133,8 @@ static bool has_at(const template_lexer *lexer, size_t position, const char *str
 static size_t skip_space(const template_lexer *lexer, size_t position) {
     while (position < lexer->length) {
         uint32_t c;
-        size_t used = unicode_read(lexer->text + position, lexer->length - position, &c);
-        if (!unicode_is_space(c)) {
+        size_t used = character_read(lexer->text + position, lexer->length - position, &c);
+        if (!character_is_space(c)) {
             break;
         }
         position += used;
@@ -145,8 +145,8 @@ static size_t skip_space(const template_lexer *lexer, size_t position) {
 static size_t strip_end(const char *text, size_t length) {
     while (length > 0) {
         uint32_t c;
-        size_t used = unicode_read_back(text, length, &c);
-        if (!unicode_is_space(c)) {
+        size_t used = character_read_back(text, length, &c);
+        if (!character_is_space(c)) {
             break;
         }
         length -= used;
@@ -525,8 +525,8 @@ static size_t read_escape(const char *s, size_t length, char *out, size_t *writt
     }
     out[0] = '\\'; /* an unknown escape stays as it is, a character beyond ASCII as its number */
     uint32_t code_point;
-    size_t used = unicode_read(s, length, &code_point);
-    if (code_point < 0x80 || code_point == UNICODE_INVALID) {
+    size_t used = character_read(s, length, &code_point);
+    if (code_point < 0x80 || code_point == CHARACTER_INVALID) {
         out[1] = c;
         *written = 2;
     } else {

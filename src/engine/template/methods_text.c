@@ -1,11 +1,11 @@
 /* Methods of texts. */
 #include "engine/template/builtin.h"
+#include "engine/template/character.h"
 #include "engine/template/format.h"
 #include "engine/template/operate.h"
 #include "engine/template/print.h"
 #include "engine/template/sequence.h"
 #include "engine/template/string.h"
-#include "engine/template/unicode.h"
 
 /* A piece of the text that the method belongs to: it keeps the mark `safe`. */
 static template_value piece(const template_call *call, const char *bytes, size_t length) {
@@ -104,8 +104,8 @@ static bool add_piece(template_machine *m, template_call *call, template_builder
 static size_t skip_class(template_text text, size_t i, bool space) {
     while (i < text.length) {
         uint32_t c;
-        size_t used = unicode_read(text.bytes + i, text.length - i, &c);
-        if (unicode_is_space(c) != space) {
+        size_t used = character_read(text.bytes + i, text.length - i, &c);
+        if (character_is_space(c) != space) {
             break;
         }
         i += used;
@@ -116,8 +116,8 @@ static size_t skip_class(template_text text, size_t i, bool space) {
 static size_t skip_class_back(template_text text, size_t i, bool space) {
     while (i > 0) {
         uint32_t c;
-        size_t used = unicode_read_back(text.bytes, i, &c);
-        if (unicode_is_space(c) != space) {
+        size_t used = character_read_back(text.bytes, i, &c);
+        if (character_is_space(c) != space) {
             break;
         }
         i -= used;
@@ -253,8 +253,8 @@ static bool call_splitlines(template_machine *m, template_call *call, template_v
     for (size_t i = 0; i < text.length;) {
         uint32_t c;
         size_t end = i;
-        i += unicode_read(text.bytes + i, text.length - i, &c);
-        if (unicode_is_line_end(c)) {
+        i += character_read(text.bytes + i, text.length - i, &c);
+        if (character_is_line_end(c)) {
             i += c == '\r' && i < text.length && text.bytes[i] == '\n' ? 1 : 0;
             if (!add_piece(m, call, &builder, text.bytes + start, (keeps_ends ? i : end) - start)) {
                 return false;
@@ -321,7 +321,7 @@ static bool take_part(template_machine *m, template_call *call, template_text *p
     if (template_is_missing(&bounds[0]) && template_is_missing(&bounds[1])) {
         return true;
     }
-    int64_t length = (int64_t)unicode_length(text.bytes, text.length);
+    int64_t length = (int64_t)character_count(text.bytes, text.length);
     int64_t cut[2] = {0, length};
     for (size_t i = 0; i < 2; i++) {
         if (bounds[i].type != TEMPLATE_NONE && !template_take_int(m, &bounds[i], cut[i], &cut[i])) {
@@ -357,7 +357,7 @@ static bool find_index(template_machine *m, template_call *call, bool from_end, 
                             : template_find_text(m, part, needle, &place))) {
         return false;
     }
-    *out = place == TEMPLATE_NOT_FOUND ? -1 : offset + (int64_t)unicode_length(part.bytes, place);
+    *out = place == TEMPLATE_NOT_FOUND ? -1 : offset + (int64_t)character_count(part.bytes, place);
     return true;
 }
 
@@ -401,7 +401,7 @@ static bool call_count(template_machine *m, template_call *call, template_value 
         return false;
     }
     if (needle.length == 0) {
-        count = valid ? (int64_t)unicode_length(part.bytes, part.length) + 1 : 0;
+        count = valid ? (int64_t)character_count(part.bytes, part.length) + 1 : 0;
     }
     while (valid && needle.length > 0) {
         size_t place;
@@ -534,11 +534,11 @@ static bool justify(template_machine *m, template_call *call, char align, templa
         !template_take_text(m, &call->bound[1], " ", &fill)) {
         return false;
     }
-    if (unicode_length(fill.bytes, fill.length) != 1) {
+    if (character_count(fill.bytes, fill.length) != 1) {
         return template_fail(m, TARS_MALFORMED, "the fill character must be one character");
     }
     size_t width = wanted < 0 ? 0 : (size_t)wanted;
-    size_t length = unicode_length(text.bytes, text.length);
+    size_t length = character_count(text.bytes, text.length);
     size_t gap = width > length ? width - length : 0;
     size_t left = align == '>' ? gap : align == '<' ? 0 : gap / 2 + (gap & width & 1u);
     template_field before = {.fill = fill, .align = '<', .width = left};
@@ -587,30 +587,28 @@ static bool call_zfill(template_machine *m, template_call *call, template_value 
 
 /* ---- character classes --------------------------------------------------------------------- */
 
-enum { CLASS_ALPHA = 1, CLASS_DIGIT = 2, CLASS_SPACE = 4 };
+enum { CLASS_LETTER = 1, CLASS_DECIMAL = 2, CLASS_NUMBER = 4, CLASS_SPACE = 8 };
 
-/* *fits: the character is of one of the classes. Beyond ASCII only letters with case are known. */
-static bool is_of_class(template_machine *m, template_call *call, uint32_t c, unsigned classes,
-                        bool *fits) {
-    *fits = ((classes & CLASS_SPACE) != 0 && unicode_is_space(c)) ||
-            ((classes & CLASS_DIGIT) != 0 && c >= '0' && c <= '9') ||
-            ((classes & CLASS_ALPHA) != 0 && unicode_is_cased(c));
-    bool is_known = *fits || c < 0x80 || classes == CLASS_SPACE;
-    return is_known ||
-           template_fail(m, TARS_UNSUPPORTED,
-                         "%s of these characters beyond ASCII is not supported", call->row->name);
+static bool is_of_class(uint32_t c, unsigned classes) {
+    return ((classes & CLASS_LETTER) != 0 && character_is_letter(c)) ||
+           ((classes & CLASS_DECIMAL) != 0 && character_is_decimal(c)) ||
+           ((classes & CLASS_NUMBER) != 0 && character_is_number(c)) ||
+           ((classes & CLASS_SPACE) != 0 && character_is_space(c));
 }
 
-/* All characters are of one of the classes, and there is at least one. */
-static bool all_of(template_machine *m, template_call *call, unsigned classes,
+/* All characters are of one of the classes, and there is at least one. A character of a class in
+ * `unsure` would need tables that are not here. */
+static bool all_of(template_machine *m, template_call *call, unsigned classes, unsigned unsure,
                    template_value *out) {
     template_text text = call->self->as.text;
     bool all = text.length > 0;
     for (size_t i = 0; all && i < text.length;) {
         uint32_t c;
-        i += unicode_read(text.bytes + i, text.length - i, &c);
-        if (!is_of_class(m, call, c, classes, &all)) {
-            return false;
+        i += character_read(text.bytes + i, text.length - i, &c);
+        all = is_of_class(c, classes);
+        if (!all && c >= 0x80 && is_of_class(c, unsure)) {
+            return template_fail(m, TARS_UNSUPPORTED, "%s of such characters is not supported",
+                                 call->row->name);
         }
     }
     *out = template_bool(all);
@@ -618,19 +616,29 @@ static bool all_of(template_machine *m, template_call *call, unsigned classes,
 }
 
 static bool call_isalpha(template_machine *m, template_call *call, template_value *out) {
-    return all_of(m, call, CLASS_ALPHA, out);
+    return all_of(m, call, CLASS_LETTER, 0, out);
 }
 
+static bool call_isdecimal(template_machine *m, template_call *call, template_value *out) {
+    return all_of(m, call, CLASS_DECIMAL, 0, out);
+}
+
+/* Superscripts and the like are digits too, fractions are not. */
 static bool call_isdigit(template_machine *m, template_call *call, template_value *out) {
-    return all_of(m, call, CLASS_DIGIT, out);
+    return all_of(m, call, CLASS_DECIMAL, CLASS_NUMBER, out);
+}
+
+/* Some ideographs are numeric too. */
+static bool call_isnumeric(template_machine *m, template_call *call, template_value *out) {
+    return all_of(m, call, CLASS_NUMBER, CLASS_LETTER, out);
 }
 
 static bool call_isalnum(template_machine *m, template_call *call, template_value *out) {
-    return all_of(m, call, CLASS_ALPHA | CLASS_DIGIT, out);
+    return all_of(m, call, CLASS_LETTER | CLASS_NUMBER, 0, out);
 }
 
 static bool call_isspace(template_machine *m, template_call *call, template_value *out) {
-    return all_of(m, call, CLASS_SPACE, out);
+    return all_of(m, call, CLASS_SPACE, 0, out);
 }
 
 static bool call_test(template_machine *m, template_call *call, const char *name,
@@ -699,8 +707,8 @@ static const template_builtin_row text_methods[] = {
     {"isupper", call_isupper, "", 0},
     {"islower", call_islower, "", 0},
     {"isascii", call_isascii, "", 0},
-    {"isdecimal", call_isdigit, "", 0},
-    {"isnumeric", call_isdigit, "", 0},
+    {"isdecimal", call_isdecimal, "", 0},
+    {"isnumeric", call_isnumeric, "", 0},
     {"casefold", template_refuse, "*", 0},
     {"encode", template_refuse, "*", 0},
     {"expandtabs", template_refuse, "*", 0},

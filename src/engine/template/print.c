@@ -1,10 +1,10 @@
 #include "engine/template/print.h"
 
 #include "base/number.h"
+#include "engine/template/character.h"
 #include "engine/template/number.h"
 #include "engine/template/operate.h"
 #include "engine/template/sequence.h"
-#include "engine/template/unicode.h"
 
 /* ---- repr ---------------------------------------------------------------------------------- */
 
@@ -26,9 +26,9 @@ static size_t repr_escape(uint32_t c, char quote, unsigned char byte, char *out)
         out[1] = c == '\n' ? 'n' : c == '\r' ? 'r' : 't';
         return 2;
     }
-    if (c == UNICODE_INVALID) {
+    if (c == CHARACTER_INVALID) {
         c = byte;
-    } else if (unicode_is_printable(c)) {
+    } else if (character_is_printable(c)) {
         return 0;
     }
     size_t digits = c < 0x100 ? 2 : c < 0x10000 ? 4 : 8;
@@ -47,7 +47,7 @@ static bool repr_text(template_machine *m, template_writer *writer, template_tex
     for (size_t i = 0; i < text.length;) {
         uint32_t c;
         char escape[12];
-        size_t used = unicode_read(text.bytes + i, text.length - i, &c);
+        size_t used = character_read(text.bytes + i, text.length - i, &c);
         size_t n = repr_escape(c, quote, (unsigned char)text.bytes[i], escape);
         if (n > 0) {
             if (!template_write(m, writer, text.bytes + plain, i - plain) ||
@@ -251,7 +251,7 @@ static size_t put_json_escape(uint32_t c, bool ensure_ascii, char *out) {
         put_hex(out + 2, c, 4);
         return 6;
     }
-    if (c == UNICODE_INVALID) {
+    if (c == CHARACTER_INVALID) {
         put_hex(out + 2, 0xFFFD, 4);
         return 6;
     }
@@ -271,7 +271,7 @@ static bool put_json_text(template_machine *m, template_writer *writer, template
     for (size_t i = 0; i < text.length;) {
         uint32_t c;
         char escape[12];
-        size_t used = unicode_read(text.bytes + i, text.length - i, &c);
+        size_t used = character_read(text.bytes + i, text.length - i, &c);
         size_t n = put_json_escape(c, ensure_ascii, escape);
         if (n > 0) {
             if (!template_write(m, writer, text.bytes + plain, i - plain) ||

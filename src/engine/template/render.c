@@ -106,10 +106,10 @@ static template_flow run_if(template_machine *m, const template_node *node, temp
 
 /* *completed: some iteration reached the end of the body. */
 static template_flow run_iterations(template_machine *m, template_loop *loop, template_frame *frame,
-                                    bool *ran) {
+                                    bool *completed) {
     const template_loop_code *code = loop->code;
     const template_symbol *name = code->loop;
-    *ran = false;
+    *completed = false;
     for (;;) {
         bool more;
         if (!template_loop_advance(m, loop, &more)) {
@@ -223,6 +223,11 @@ static template_flow run_filter_block(template_machine *m, const template_node *
                                       template_frame *frame) {
     template_value value;
     template_flow flow = run_captured_block(m, node, frame, &value);
+    if (flow == FLOW_NEXT && value.type != TEMPLATE_STRING) {
+        template_fail(m, TARS_MALFORMED, "the filter of a block makes a %s of its text",
+                      template_type_name(&value));
+        return FLOW_FAILED;
+    }
     return flow == FLOW_NEXT ? flow_of(template_print(m, m->out, &value)) : flow;
 }
 

@@ -1,7 +1,7 @@
 #include "engine/template/sequence.h"
 
+#include "engine/template/character.h"
 #include "engine/template/operate.h"
-#include "engine/template/unicode.h"
 
 bool template_is_iterable(const template_value *value) {
     switch ((template_type)value->type) {
@@ -108,7 +108,7 @@ bool template_next(template_machine *m, template_iterator *iterator, template_va
         if (*more) {
             uint32_t code_point;
             const char *bytes = source->as.text.bytes + index;
-            size_t used = unicode_read(bytes, count - index, &code_point);
+            size_t used = character_read(bytes, count - index, &code_point);
             *out = template_string(bytes, used);
             iterator->index = index + used;
         }
@@ -219,7 +219,7 @@ bool template_length(template_machine *m, const template_value *value, size_t *o
         *out = 0;
         return true;
     case TEMPLATE_STRING:
-        *out = unicode_length(value->as.text.bytes, value->as.text.length);
+        *out = character_count(value->as.text.bytes, value->as.text.length);
         return template_charge(m, template_bytes_price(value->as.text.length));
     case TEMPLATE_LIST:
     case TEMPLATE_TUPLE:

@@ -2,7 +2,7 @@
 
 #include "base/checked.h"
 #include "base/utf8.h"
-#include "engine/template/unicode.h"
+#include "engine/template/character.h"
 
 /* ---- searching ----------------------------------------------------------------------------- */
 
@@ -57,7 +57,7 @@ size_t template_offset(template_text text, size_t characters) {
     size_t offset = 0;
     for (; characters > 0 && offset < text.length; characters--) {
         uint32_t code_point;
-        offset += unicode_read(text.bytes + offset, text.length - offset, &code_point);
+        offset += character_read(text.bytes + offset, text.length - offset, &code_point);
     }
     return offset;
 }
@@ -169,7 +169,7 @@ bool template_replace(template_machine *m, template_text text, template_text old
         if (old.length == 0) {
             uint32_t code_point;
             place = at_start          ? 0
-                    : rest.length > 0 ? unicode_read(rest.bytes, rest.length, &code_point)
+                    : rest.length > 0 ? character_read(rest.bytes, rest.length, &code_point)
                                       : TEMPLATE_NOT_FOUND;
             at_start = false;
         } else if (!template_find_text(m, rest, old, &place)) {
@@ -209,18 +209,18 @@ static bool is_final_sigma(template_text text, size_t place, size_t length) {
     uint32_t c = 0;
     size_t i = place;
     while (i > 0) {
-        i -= unicode_read_back(text.bytes, i, &c);
+        i -= character_read_back(text.bytes, i, &c);
         if (!is_case_ignorable(c)) {
             break;
         }
     }
-    if (place == 0 || is_case_ignorable(c) || !unicode_is_cased(c)) {
+    if (place == 0 || is_case_ignorable(c) || !character_is_cased(c)) {
         return false;
     }
     for (i = place + length; i < text.length;) {
-        i += unicode_read(text.bytes + i, text.length - i, &c);
+        i += character_read(text.bytes + i, text.length - i, &c);
         if (!is_case_ignorable(c)) {
-            return !unicode_is_cased(c);
+            return !character_is_cased(c);
         }
     }
     return true;
@@ -235,20 +235,20 @@ typedef struct case_state {
 } case_state;
 
 static bool is_title_separator(uint32_t c) {
-    return c == '-' || c == '(' || c == '{' || c == '[' || c == '<' || unicode_is_space(c);
+    return c == '-' || c == '(' || c == '{' || c == '[' || c == '<' || character_is_space(c);
 }
 
 /* *keep: the character stays as it is. */
-static unicode_case choose_case(case_state *state, uint32_t c, bool *keep) {
+static character_case choose_case(case_state *state, uint32_t c, bool *keep) {
     *keep = false;
     switch (state->to) {
     case CASE_UPPER:
-        return UNICODE_UPPER;
+        return CHARACTER_UPPER;
     case CASE_LOWER:
-        return UNICODE_LOWER;
+        return CHARACTER_LOWER;
     case CASE_TITLE: {
-        unicode_case chosen = state->after_cased ? UNICODE_LOWER : UNICODE_TITLE;
-        state->after_cased = unicode_is_cased(c);
+        character_case chosen = state->after_cased ? CHARACTER_LOWER : CHARACTER_TITLE;
+        state->after_cased = character_is_cased(c);
         return chosen;
     }
     case CASE_TITLE_FILTER: {
@@ -256,18 +256,18 @@ static unicode_case choose_case(case_state *state, uint32_t c, bool *keep) {
         bool starts = state->is_first || separates != state->in_separator;
         state->in_separator = separates;
         state->is_first = false;
-        return starts ? UNICODE_UPPER : UNICODE_LOWER;
+        return starts ? CHARACTER_UPPER : CHARACTER_LOWER;
     }
     case CASE_CAPITALIZE: {
-        unicode_case chosen = state->is_first ? UNICODE_TITLE : UNICODE_LOWER;
+        character_case chosen = state->is_first ? CHARACTER_TITLE : CHARACTER_LOWER;
         state->is_first = false;
         return chosen;
     }
     case CASE_SWAP:
-        *keep = !unicode_has_upper(c) && !unicode_has_lower(c);
-        return unicode_has_upper(c) ? UNICODE_LOWER : UNICODE_UPPER;
+        *keep = !character_is_upper(c) && !character_is_lower(c);
+        return character_is_upper(c) ? CHARACTER_LOWER : CHARACTER_UPPER;
     }
-    return UNICODE_LOWER;
+    return CHARACTER_LOWER;
 }
 
 bool template_convert_case(template_machine *m, const template_value *text, template_case to,
@@ -278,19 +278,19 @@ bool template_convert_case(template_machine *m, const template_value *text, temp
     template_text t = text->as.text;
     for (size_t i = 0; i < t.length;) {
         uint32_t c;
-        size_t used = unicode_read(t.bytes + i, t.length - i, &c);
+        size_t used = character_read(t.bytes + i, t.length - i, &c);
         bool keep;
-        unicode_case chosen = choose_case(&state, c, &keep);
+        character_case chosen = choose_case(&state, c, &keep);
         char bytes[12];
         size_t n = 0;
-        if (keep || c == UNICODE_INVALID) {
+        if (keep || c == CHARACTER_INVALID) {
             memcpy(bytes, t.bytes + i, used);
             n = used;
-        } else if (c == 0x3A3 && chosen == UNICODE_LOWER) {
+        } else if (c == 0x3A3 && chosen == CHARACTER_LOWER) {
             n = utf8_encode(is_final_sigma(t, i, used) ? 0x3C2 : 0x3C3, bytes);
         } else {
             uint32_t converted[3];
-            size_t count = unicode_convert(c, chosen, converted);
+            size_t count = character_convert(c, chosen, converted);
             for (size_t k = 0; k < count; k++) {
                 n += utf8_encode(converted[k], bytes + n);
             }
@@ -309,11 +309,11 @@ bool template_convert_case(template_machine *m, const template_value *text, temp
 
 static bool is_stripped(uint32_t c, const char *bytes, size_t used, const template_text *chars) {
     if (!chars) {
-        return unicode_is_space(c);
+        return character_is_space(c);
     }
     for (size_t i = 0; i < chars->length;) {
         uint32_t other;
-        size_t length = unicode_read(chars->bytes + i, chars->length - i, &other);
+        size_t length = character_read(chars->bytes + i, chars->length - i, &other);
         if (length == used && memcmp(chars->bytes + i, bytes, used) == 0) {
             return true;
         }
@@ -328,7 +328,7 @@ bool template_strip(template_machine *m, const template_value *text, const templ
     uint64_t price = 1 + (chars ? chars->length / 16 : 0);
     while ((sides & STRIP_LEFT) != 0 && t.length > 0) {
         uint32_t c;
-        size_t used = unicode_read(t.bytes, t.length, &c);
+        size_t used = character_read(t.bytes, t.length, &c);
         if (!is_stripped(c, t.bytes, used, chars)) {
             break;
         }
@@ -340,7 +340,7 @@ bool template_strip(template_machine *m, const template_value *text, const templ
     }
     while ((sides & STRIP_RIGHT) != 0 && t.length > 0) {
         uint32_t c;
-        size_t used = unicode_read_back(t.bytes, t.length, &c);
+        size_t used = character_read_back(t.bytes, t.length, &c);
         if (!is_stripped(c, t.bytes + t.length - used, used, chars)) {
             break;
         }

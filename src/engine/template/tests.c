@@ -1,9 +1,9 @@
 /* What may follow `is`. */
 #include "engine/template/builtin.h"
+#include "engine/template/character.h"
 #include "engine/template/operate.h"
 #include "engine/template/print.h"
 #include "engine/template/sequence.h"
-#include "engine/template/unicode.h"
 
 static bool test_defined(template_machine *m, template_call *call, template_value *out) {
     (void)m;
@@ -207,10 +207,10 @@ static bool has_case(template_machine *m, template_call *call, bool upper, templ
     bool wrong = false;
     for (size_t i = 0; i < text.as.text.length;) {
         uint32_t c;
-        i += unicode_read(text.as.text.bytes + i, text.as.text.length - i, &c);
-        bool fits = upper ? unicode_has_upper(c) : unicode_has_lower(c);
+        i += character_read(text.as.text.bytes + i, text.as.text.length - i, &c);
+        bool fits = upper ? character_is_upper(c) : character_is_lower(c);
         any = any || fits;
-        wrong = wrong || (!fits && unicode_is_cased(c));
+        wrong = wrong || (!fits && character_is_cased(c));
     }
     *out = template_bool(any && !wrong);
     return template_charge(m, text.as.text.length / 8);
