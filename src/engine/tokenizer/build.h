@@ -6,7 +6,10 @@
 #include "engine/tokenizer/blob.h"
 #include "engine/tokenizer/split.h"
 
-enum { BYTE_LETTERS = 256 + 68 /* code points that byte-level BPE writes bytes as */ };
+enum {
+    BYTE_LETTERS = 256 + 68, /* code points that byte-level BPE writes bytes as */
+    END_NAMES = 13           /* well-known texts of tokens that end a generation */
+};
 
 typedef struct tokenizer_builder {
     const tokenizer_vocabulary *v;
@@ -14,6 +17,7 @@ typedef struct tokenizer_builder {
     arena *scratch;
     tars_error *err;
     int32_t ids[TOKENIZER_IDS];           /* checked; -1: none */
+    int32_t ends[END_NAMES];              /* the tokens of those names; -1: none */
     bool is_plain_wpm;                    /* "word", "##ing" as in vocab.txt */
     int16_t byte_of_letter[BYTE_LETTERS]; /* -1: none */
     uint16_t letter_of_byte[TOKENIZER_BYTE_VALUES];
@@ -45,9 +49,9 @@ bool builder_is_matchable(const tokenizer_builder *b, uint32_t id);
 void builder_add_text(tokenizer_builder *b, uint32_t id);
 
 /* ---- ids and ends of generation (build_special.c) ---- */
-/* Checks what the vocabulary names and finds by text what it does not. */
+/* Checks the ids that the vocabulary names and finds by text those that it does not. */
 tars_status builder_find_ids(tokenizer_builder *b);
-/* Marks the tokens that end a generation and finds the end of a turn. */
+/* Marks the tokens that end a generation and chooses the end of a turn. */
 void builder_mark_ends(tokenizer_builder *b);
 /* Fills the sorted table of special tokens and the header's bits. */
 tars_status builder_sort_specials(tokenizer_builder *b);

@@ -32,7 +32,19 @@ static bool is_named(const tokenizer_builder *b, uint32_t id) {
     return false;
 }
 
+static bool is_end(const tokenizer_builder *b, uint32_t id) {
+    for (unsigned i = 0; i < END_NAMES; i++) {
+        if (b->ends[i] == (int32_t)id) {
+            return true;
+        }
+    }
+    return false;
+}
+
 tokenizer_type builder_type(const tokenizer_builder *b, uint32_t id) {
+    if (is_end(b, id)) {
+        return TOKENIZER_CONTROL;
+    }
     if (b->v->types) {
         return (tokenizer_type)b->v->types[id];
     }

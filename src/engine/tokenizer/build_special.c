@@ -24,7 +24,7 @@ typedef struct end_name {
 } end_name;
 
 /* Texts of tokens after which models stop; the preferred end of a turn first. */
-static const end_name end_names[] = {
+static const end_name end_names[END_NAMES] = {
     {"<|eot_id|>", true},
     {"<|im_end|>", true},
     {"<end_of_turn>", true},
@@ -53,12 +53,25 @@ static int32_t find_raw(const tokenizer_builder *b, const char *text) {
     return -1;
 }
 
-static void find_usual_ids(tokenizer_builder *b) {
+/* WPM: what the file does not name. */
+static tars_status find_usual_ids(tokenizer_builder *b) {
+    if (b->ids[ID_CLS] < 0) {
+        b->ids[ID_CLS] = b->ids[ID_BOS];
+    }
+    if (b->ids[ID_SEP] < 0) {
+        b->ids[ID_SEP] = b->ids[ID_EOS];
+    }
     for (unsigned kind = 0; kind < TOKENIZER_IDS; kind++) {
         if (b->ids[kind] < 0 && id_names[kind].usual) {
             b->ids[kind] = find_raw(b, id_names[kind].usual);
         }
     }
+    if (b->ids[ID_UNK] < 0) {
+        error_set(b->err, TARS_MALFORMED,
+                  "a WordPiece vocabulary needs an unknown token; none is named, none is [UNK]");
+        return error_where(b->err, "tokenizer.ggml.unknown_token_id");
+    }
+    return TARS_OK;
 }
 
 tars_status builder_find_ids(tokenizer_builder *b) {
@@ -76,22 +89,10 @@ tars_status builder_find_ids(tokenizer_builder *b) {
         }
         b->ids[kind] = (int32_t)given[kind];
     }
-    if (v->model != TOKENIZER_WPM) {
-        return TARS_OK;
+    for (size_t i = 0; i < END_NAMES; i++) {
+        b->ends[i] = find_raw(b, end_names[i].text);
     }
-    if (b->ids[ID_CLS] < 0) {
-        b->ids[ID_CLS] = b->ids[ID_BOS];
-    }
-    if (b->ids[ID_SEP] < 0) {
-        b->ids[ID_SEP] = b->ids[ID_EOS];
-    }
-    find_usual_ids(b);
-    if (b->ids[ID_UNK] < 0) {
-        error_set(b->err, TARS_MALFORMED,
-                  "a WordPiece vocabulary needs an unknown token; none is named, none is [UNK]");
-        return error_where(b->err, "tokenizer.ggml.unknown_token_id");
-    }
-    return TARS_OK;
+    return v->model == TOKENIZER_WPM ? find_usual_ids(b) : TARS_OK;
 }
 
 static void mark_end(tokenizer_builder *b, int32_t id) {
@@ -101,11 +102,10 @@ static void mark_end(tokenizer_builder *b, int32_t id) {
 }
 
 void builder_mark_ends(tokenizer_builder *b) {
-    for (size_t i = 0; i < sizeof end_names / sizeof end_names[0]; i++) {
-        int32_t id = find_raw(b, end_names[i].text);
-        mark_end(b, id);
+    for (size_t i = 0; i < END_NAMES; i++) {
+        mark_end(b, b->ends[i]);
         if (end_names[i].ends_turn && b->header->ids[ID_EOT] < 0) {
-            b->header->ids[ID_EOT] = id;
+            b->header->ids[ID_EOT] = b->ends[i];
         }
     }
     mark_end(b, b->header->ids[ID_EOS]);

@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-enum { LONG_S = 0x17F };
+enum { LONG_S = 0x17F, REPLACEMENT = 0xFFFD };
 
 /* Names of models whose rule is the same share it. */
 static const tokenizer_pre pre_table[] = {
@@ -49,10 +49,12 @@ static split_character character_at(const tokenizer_split *s, size_t position) {
     if (position >= s->limit) {
         return c;
     }
-    c.length = utf8_decode(s->text + position, s->limit - position, &c.code_point);
-    if (c.length == 0) {
-        c.code_point = 0xFFFD;
-        c.length = 1;
+    c.code_point = (uint8_t)s->text[position];
+    c.length = 1;
+    if (c.code_point >= 0x80) {
+        size_t length = utf8_decode(s->text + position, s->limit - position, &c.code_point);
+        c.length = length ? length : 1;
+        c.code_point = length ? c.code_point : REPLACEMENT;
     }
     unsigned flags = unicode_get_flags(c.code_point);
     c.letter = (flags & UNICODE_LETTER) != 0;

@@ -96,8 +96,9 @@ size_t tokenizer_build_bytes(const tokenizer_vocabulary *vocabulary, size_t *scr
  * "##ing"), told apart by which of the two marks is more frequent. Of several normal tokens of
  * the same text the first is used. Merges may name texts that are no tokens.
  *
- * Text never becomes a control token by merging; what a vocabulary calls a control or an unknown
- * token is only matched with TOKENIZER_PARSE_SPECIAL.
+ * A token with a well-known text that ends a generation, such as <|im_end|>, is a control token
+ * whatever the file calls it. Text never becomes a control token by merging; what a vocabulary
+ * calls a control or an unknown token is only matched with TOKENIZER_PARSE_SPECIAL.
  *
  * MALFORMED: no tokens, no merges (BPE), an unknown token type, a byte token that is not <0xHH>,
  * a merge with an empty side, a NaN score, an id that is no token, no unknown token (WPM).
