@@ -7,6 +7,8 @@ install(TARGETS tars_shared tars_static LIBRARY DESTINATION ${CMAKE_INSTALL_LIBD
         ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
 
 list(JOIN TARS_PKG_CONFIG_FOUND " " TARS_PC_REQUIRES_PRIVATE)
+# The prefix is told relative to the file's own place, so that an installed tree can be moved.
+file(RELATIVE_PATH TARS_PC_TO_PREFIX /prefix/${CMAKE_INSTALL_LIBDIR}/pkgconfig /prefix)
 configure_file(${CMAKE_SOURCE_DIR}/cmake/tars.pc.in ${CMAKE_BINARY_DIR}/tars.pc @ONLY)
 install(FILES ${CMAKE_BINARY_DIR}/tars.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 install(FILES ${CMAKE_SOURCE_DIR}/LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})
