@@ -24,8 +24,8 @@ typedef struct tars_model tars_model;
  * initialiser or zero it and set size_bytes. Zero and NULL mean the default. */
 typedef struct tars_context_options {
     size_t size_bytes;
-    const char *home;         /* the store's folder; NULL: TARS_HOME, TARS_DATA_DIR, platform path */
-    bool offline;             /* open no socket to anything but loopback */
+    const char *home; /* the store's folder; NULL: TARS_HOME, TARS_DATA_DIR, platform path */
+    bool offline;     /* open no socket to anything but loopback */
     const char *program_path; /* the tars executable that import runs as a child; NULL: this one */
     /* Called with each log line (UTF-8, no newline); may be NULL. Called from any thread. */
     void (*log)(void *user, int level, const char *line);
@@ -67,8 +67,8 @@ typedef struct tars_import_options {
     const char *name;    /* NULL: derived from the file's name */
     const char *sandbox; /* NULL or "auto": strongest there is; "native", "wasm", "microvm" */
     const char *sha256;  /* expected digest of the source, or NULL */
-    bool replace;        /* an existing name is replaced; else CONFLICT unless the digest is equal */
-    uint64_t max_bytes;  /* limit for downloads; 0: 64 GiB */
+    bool replace;       /* an existing name is replaced; else CONFLICT unless the digest is equal */
+    uint64_t max_bytes; /* limit for downloads; 0: 64 GiB */
     tars_progress progress;
     void *progress_user;
 } tars_import_options;

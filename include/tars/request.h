@@ -48,8 +48,13 @@ typedef struct tars_sampling {
     bool random_seed; /* draw a seed once; the result records it */
 } tars_sampling;
 #define TARS_SAMPLING_DEFAULTS                                                                     \
-    {.temperature = 0.8f, .top_k = 40, .top_p = 0.95f, .min_p = 0.05f, .repeat_penalty = 1.0f,     \
-     .seed = 0, .random_seed = true}
+    {.temperature = 0.8f,                                                                          \
+     .top_k = 40,                                                                                  \
+     .top_p = 0.95f,                                                                               \
+     .min_p = 0.05f,                                                                               \
+     .repeat_penalty = 1.0f,                                                                       \
+     .seed = 0,                                                                                    \
+     .random_seed = true}
 
 /* Where it may run. Texts are those of the command line; NULL is "auto" or the weakest floor. */
 typedef struct tars_policy {
@@ -76,7 +81,7 @@ typedef struct tars_request {
     /* input: one of messages, text, ids, texts */
     const tars_message *messages; /* rendered with the model's chat template */
     size_t n_messages;
-    tars_text_view text;       /* raw prompt, or the text to tokenize or score */
+    tars_text_view text;         /* raw prompt, or the text to tokenize or score */
     const tars_text_view *texts; /* TARS_REQUEST_EMBED */
     size_t n_texts;
     const int32_t *ids; /* prompt ids instead of text; ids to detokenize */
@@ -91,15 +96,17 @@ typedef struct tars_request {
     size_t n_stops;
     tars_policy policy;
     tars_limits limits;
-    uint32_t batch_size;   /* tokens of prompt per pass; 0: best. Never changes a result */
-    const char *kv_type;   /* "f16" (default) or "f32" */
-    bool float_activations; /* keep f32 activations with quantised weights (slow, for comparisons) */
+    uint32_t batch_size; /* tokens of prompt per pass; 0: best. Never changes a result */
+    const char *kv_type; /* "f16" (default) or "f32" */
+    bool
+        float_activations; /* keep f32 activations with quantised weights (slow, for comparisons) */
     bool logits_hash;      /* compute h_t and logits_hash */
     bool keep_logits;      /* results hold the last position's logits */
     bool no_normalize;     /* TARS_REQUEST_EMBED: pooled vectors as they are */
 } tars_request;
 #define TARS_REQUEST_DEFAULTS                                                                      \
-    {.size_bytes = sizeof(tars_request), .sampling = TARS_SAMPLING_DEFAULTS,                       \
+    {.size_bytes = sizeof(tars_request),                                                           \
+     .sampling = TARS_SAMPLING_DEFAULTS,                                                           \
      .limits = {.max_tokens = 512}}
 
 /* Receives the answer as it grows. Text arrives in whole UTF-8 characters. Return false to
@@ -116,7 +123,7 @@ typedef struct tars_usage {
     uint64_t cached_tokens; /* of the prompt, taken from a cache */
     double start_ms;        /* submit to ready */
     double prompt_ms, decode_ms, time_to_first_token_ms, wall_ms, cpu_ms;
-    double hash_ms; /* cost of logits_hash, within decode_ms */
+    double hash_ms;             /* cost of logits_hash, within decode_ms */
     uint64_t memory_peak_bytes; /* private memory of the request */
     uint64_t bytes_in, bytes_out;
 } tars_usage;
@@ -137,8 +144,8 @@ typedef struct tars_result {
     uint64_t seed;
     uint32_t context;
     const char *kv_type;
-    char logits_hash[65];          /* "" when not asked for */
-    const uint8_t (*digests)[32];  /* h_t for each sampled position */
+    char logits_hash[65];         /* "" when not asked for */
+    const uint8_t (*digests)[32]; /* h_t for each sampled position */
     size_t n_digests;
     const float *logits; /* [n_logits], the last sampled position's, with keep_logits */
     size_t n_logits;

@@ -17,8 +17,7 @@ static forward_limits limits_of(size_t n_context, size_t batch, size_t max_outpu
 uint64_t decoder_memory_bytes(const tars_model *m, size_t n_context, kv_type type, size_t batch,
                               size_t max_outputs, unsigned n_threads, bool float_activations,
                               bool has_session) {
-    forward_limits limits =
-        limits_of(n_context, batch, max_outputs, n_threads, float_activations);
+    forward_limits limits = limits_of(n_context, batch, max_outputs, n_threads, float_activations);
     size_t buffers = forward_memory_bytes(&m->engine, &limits);
     size_t cache = kv_cache_bytes(m->pack.hparams, type, n_context);
     if (buffers == 0 || cache == 0 || buffers > SIZE_MAX - cache) {
@@ -92,8 +91,7 @@ tars_status decoder_open(decoder *d, tars_job *job, size_t n_context, size_t max
     if (status == TARS_OK) {
         arena memory;
         arena_init(&memory, d->buffers, d->buffers_bytes);
-        status =
-            forward_init(&d->pass, &d->model->engine, job->kernels, &limits, &memory, err);
+        status = forward_init(&d->pass, &d->model->engine, job->kernels, &limits, &memory, err);
     }
     if (status != TARS_OK) {
         decoder_close(d);
@@ -154,8 +152,7 @@ tars_status decoder_prompt(decoder *d, tars_job *job, const int32_t *ids, size_t
         if (status != TARS_OK) {
             return status;
         }
-        if (job->sink.progress &&
-            !job->sink.progress(job->sink.user, "prompt", at + count, n)) {
+        if (job->sink.progress && !job->sink.progress(job->sink.user, "prompt", at + count, n)) {
             tars_job_cancel(job);
         }
     }

@@ -10,11 +10,11 @@ enum { EMBED_MAX_TEXTS = 1 << 20 };
 
 typedef struct embedding_work {
     tars_job *job;
-    const int32_t *ids;     /* of all texts, one after another */
-    const size_t *offsets;  /* [n_texts + 1] */
+    const int32_t *ids;    /* of all texts, one after another */
+    const size_t *offsets; /* [n_texts + 1] */
     size_t n_texts, n_embd;
-    float *vectors;         /* [n_texts][n_embd] */
-    encoder *encoders;      /* [n_workers] */
+    float *vectors;    /* [n_texts][n_embd] */
+    encoder *encoders; /* [n_workers] */
     atomic_size_t next;
     atomic_uint failed;
     platform_mutex lock; /* guards `error` */
@@ -148,8 +148,7 @@ tars_status job_run_embed(tars_job *job, tars_error *err) {
     size_t n_embd = r->model->pack.hparams->n_embd;
     size_t *offsets = calloc(r->n_texts + 1, sizeof *offsets);
     float *vectors = calloc(r->n_texts, n_embd * sizeof *vectors);
-    tars_status status =
-        offsets && vectors ? tokenize_all(job, offsets, err) : job_no_memory(err);
+    tars_status status = offsets && vectors ? tokenize_all(job, offsets, err) : job_no_memory(err);
     if (status == TARS_OK) {
         embedding_work w = {.job = job,
                             .ids = (const int32_t *)(const void *)job->prompt_ids.bytes,

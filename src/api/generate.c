@@ -18,7 +18,9 @@ typedef struct generation {
     bool failed;         /* memory ran out while text was added */
 } generation;
 
-static double ms_between(uint64_t begin, uint64_t end) { return (double)(end - begin) / 1e6; }
+static double ms_between(uint64_t begin, uint64_t end) {
+    return (double)(end - begin) / 1e6;
+}
 
 /* Longest suffix of the text that could still become a stop text. */
 static size_t held_back(const tars_request *r, const char *text, size_t length) {
@@ -175,8 +177,8 @@ static tars_status next_token(generation *g, int32_t *id, bool *done, tars_error
     size_t n = job->ids.length / sizeof(int32_t);
     size_t n_all = n + job->prompt_ids.length / sizeof(int32_t);
     bool is_replay = r->kind == TARS_REQUEST_REPLAY;
-    bool is_full = n >= (is_replay ? r->n_replay_ids : r->limits.max_tokens) ||
-                   n_all >= job->n_context;
+    bool is_full =
+        n >= (is_replay ? r->n_replay_ids : r->limits.max_tokens) || n_all >= job->n_context;
     *done = (is_end && !is_replay) || g->stopped || is_full;
     job->finish_reason = is_end || g->stopped ? "stop" : "length";
     return status;
@@ -222,8 +224,9 @@ static tars_status choose_context(tars_job *job, size_t n_prompt, tars_error *er
         error_set(err, TARS_CONTEXT_EXCEEDED,
                   "the prompt has %zu tokens, the context holds %llu with the answer", n_prompt,
                   (unsigned long long)limit);
-        error_hint(err, wanted > 0 && wanted < trained ? "raise --context (up to %u)"
-                                                       : "shorten the prompt (limit %u)",
+        error_hint(err,
+                   wanted > 0 && wanted < trained ? "raise --context (up to %u)"
+                                                  : "shorten the prompt (limit %u)",
                    trained);
         return TARS_CONTEXT_EXCEEDED;
     }

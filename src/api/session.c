@@ -58,4 +58,6 @@ void tars_session_destroy(tars_session *session) {
     free(session);
 }
 
-void tars_session_reset(tars_session *session) { session->cache.length = 0; }
+void tars_session_reset(tars_session *session) {
+    session->cache.length = 0;
+}

@@ -82,8 +82,8 @@ static tars_status check_policy(const tars_policy *p, tars_error *err) {
             error_hint(err, "runtimes: auto, native, wasm, microvm, cuda");
             return TARS_USAGE;
         }
-        error_set(err, TARS_UNAVAILABLE, "runtime %s is unavailable: it is not built into this tars",
-                  p->runtime);
+        error_set(err, TARS_UNAVAILABLE,
+                  "runtime %s is unavailable: it is not built into this tars", p->runtime);
         error_hint(err, "use --runtime native");
         return TARS_UNAVAILABLE;
     }
@@ -144,7 +144,9 @@ static tars_status choose_kernels(tars_job *job, tars_error *err) {
     return TARS_OK;
 }
 
-static bool in_range(float value, float low, float high) { return value >= low && value <= high; }
+static bool in_range(float value, float low, float high) {
+    return value >= low && value <= high;
+}
 
 static tars_status check_sampling(const tars_sampling *s, tars_error *err) {
     if (!in_range(s->temperature, 0.0f, 100.0f)) {
@@ -209,8 +211,8 @@ static tars_status check_request(tars_job *job, const job_kind *kind, tars_error
     }
     bool f32 = is_text(r->kv_type, "f32");
     if (status == TARS_OK && r->kv_type && !f32 && !is_text(r->kv_type, "f16")) {
-        status = error_set(err, TARS_USAGE, "the cache's type is f16 or f32, not \"%s\"",
-                           r->kv_type);
+        status =
+            error_set(err, TARS_USAGE, "the cache's type is f16 or f32, not \"%s\"", r->kv_type);
     }
     job->kv_type = f32 ? KV_F32 : KV_F16;
     if (r->session) {

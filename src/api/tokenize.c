@@ -89,8 +89,8 @@ static template_clock today(void) {
 }
 
 static tars_status render_with(tars_job *job, const chat_template *compiled,
-                               const chat_template_message *messages, arena *scratch,
-                               job_list *out, tars_error *err) {
+                               const chat_template_message *messages, arena *scratch, job_list *out,
+                               tars_error *err) {
     const tokenizer *t = &job->request->model->tokenizer;
     char specials[2][SPECIAL_BYTES];
     chat_template_conversation conversation = {

@@ -4,8 +4,14 @@
 
 #include <tars/model.h>
 
-uint32_t tars_abi_version(void) { return 0u << 16 | 1u; }
+uint32_t tars_abi_version(void) {
+    return 0u << 16 | 1u;
+}
 
-const char *tars_version(void) { return TARS_BUILD_VERSION " (commit " TARS_BUILD_COMMIT ")"; }
+const char *tars_version(void) {
+    return TARS_BUILD_VERSION " (commit " TARS_BUILD_COMMIT ")";
+}
 
-uint32_t tars_arithmetic_version(void) { return ARITHMETIC_VERSION; }
+uint32_t tars_arithmetic_version(void) {
+    return ARITHMETIC_VERSION;
+}

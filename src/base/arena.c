@@ -44,7 +44,9 @@ void *arena_array(arena *a, size_t count, size_t element_bytes, size_t alignment
     return arena_alloc(a, size_bytes, alignment);
 }
 
-size_t arena_mark(const arena *a) { return a->used_bytes; }
+size_t arena_mark(const arena *a) {
+    return a->used_bytes;
+}
 
 void arena_reset(arena *a, size_t mark) {
     assert(mark <= a->used_bytes);

@@ -25,6 +25,7 @@ size_t arena_mark(const arena *a);
 void arena_reset(arena *a, size_t mark);
 
 #define ARENA_NEW(a, type) ((type *)arena_alloc((a), sizeof(type), _Alignof(type)))
-#define ARENA_ARRAY(a, type, count) ((type *)arena_array((a), (count), sizeof(type), _Alignof(type)))
+#define ARENA_ARRAY(a, type, count)                                                                \
+    ((type *)arena_array((a), (count), sizeof(type), _Alignof(type)))
 
 #endif

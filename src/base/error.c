@@ -38,9 +38,15 @@ static const status_row *row_of(tars_status status) {
     return &status_table[index < TARS_STATUS_COUNT ? index : TARS_FAILED];
 }
 
-const char *tars_status_code(tars_status status) { return row_of(status)->code; }
-int tars_status_exit(tars_status status) { return row_of(status)->exit_status; }
-int tars_status_http(tars_status status) { return row_of(status)->http_status; }
+const char *tars_status_code(tars_status status) {
+    return row_of(status)->code;
+}
+int tars_status_exit(tars_status status) {
+    return row_of(status)->exit_status;
+}
+int tars_status_http(tars_status status) {
+    return row_of(status)->http_status;
+}
 
 static void fill(char *field, size_t size_bytes, const char *format, va_list arguments) {
     text_buffer text;

@@ -23,16 +23,16 @@ typedef enum json_type {
 typedef struct json_value {
     json_type type;
     bool boolean;
-    bool is_integer;           /* the text has no fraction or exponent and fits int64 */
-    int64_t integer;           /* valid if is_integer */
-    double number;             /* nearest double, always valid for JSON_NUMBER */
-    const char *string;        /* decoded UTF-8, NUL-terminated; may contain U+0000 */
-    size_t string_length;      /* bytes without the NUL */
-    const char *key;           /* member name when the parent is an object, else NULL */
+    bool is_integer;      /* the text has no fraction or exponent and fits int64 */
+    int64_t integer;      /* valid if is_integer */
+    double number;        /* nearest double, always valid for JSON_NUMBER */
+    const char *string;   /* decoded UTF-8, NUL-terminated; may contain U+0000 */
+    size_t string_length; /* bytes without the NUL */
+    const char *key;      /* member name when the parent is an object, else NULL */
     size_t key_length;
-    size_t count;              /* children of an array or object */
-    struct json_value *first;  /* first child, in the text's order */
-    struct json_value *next;   /* next sibling */
+    size_t count;             /* children of an array or object */
+    struct json_value *first; /* first child, in the text's order */
+    struct json_value *next;  /* next sibling */
 } json_value;
 
 typedef struct json_limits {
@@ -41,8 +41,9 @@ typedef struct json_limits {
 } json_limits;
 
 /* Parses exactly one value with nothing but white space around it. Refuses invalid UTF-8, lone
- * surrogates, duplicate keys in one object, numbers beyond double. `limits` may be NULL. Errors: MALFORMED with the
- * byte offset, line and column in `where`; LIMIT for depth or count; OUT_OF_MEMORY for the arena. */
+ * surrogates, duplicate keys in one object, numbers beyond double. `limits` may be NULL. Errors:
+ * MALFORMED with the byte offset, line and column in `where`; LIMIT for depth or count;
+ * OUT_OF_MEMORY for the arena. */
 tars_status json_parse(const char *text, size_t length, const json_limits *limits, arena *memory,
                        json_value **out, tars_error *err);
 
@@ -62,7 +63,7 @@ enum { JSON_WRITER_MAX_DEPTH = 64 };
 typedef struct json_writer {
     json_sink sink;
     void *context;
-    bool failed;                           /* the sink refused; everything later is dropped */
+    bool failed; /* the sink refused; everything later is dropped */
     unsigned depth;
     bool has_items[JSON_WRITER_MAX_DEPTH]; /* a comma is due before the next item */
     bool after_key;

@@ -32,7 +32,9 @@ void text_append_string(text_buffer *text, const char *string) {
     text_append(text, string, strlen(string));
 }
 
-void text_append_char(text_buffer *text, char c) { text_append(text, &c, 1); }
+void text_append_char(text_buffer *text, char c) {
+    text_append(text, &c, 1);
+}
 
 typedef struct directive {
     bool left, zero;
@@ -107,8 +109,8 @@ static void put_string(text_buffer *text, const directive *d, const char *string
     }
     for (size_t i = 0; i < length;) {
         size_t n = character_length((const unsigned char *)s + i, length - i);
-        bool control = n == 1 && ((unsigned char)s[i] < 0x20 || s[i] == 0x7F) && s[i] != '\n' &&
-                       s[i] != '\t';
+        bool control =
+            n == 1 && ((unsigned char)s[i] < 0x20 || s[i] == 0x7F) && s[i] != '\n' && s[i] != '\t';
         if (n == 0 || control) {
             text_append_char(text, '?');
             i++;

@@ -11,9 +11,9 @@
 
 typedef struct text_buffer {
     char *data;
-    size_t length;    /* bytes used, without the NUL */
-    size_t capacity;  /* bytes of data, with the NUL; at least 1 */
-    bool truncated;   /* something did not fit; set once, never cleared by appends */
+    size_t length;   /* bytes used, without the NUL */
+    size_t capacity; /* bytes of data, with the NUL; at least 1 */
+    bool truncated;  /* something did not fit; set once, never cleared by appends */
 } text_buffer;
 
 void text_init(text_buffer *text, char *data, size_t capacity);

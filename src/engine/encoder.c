@@ -5,9 +5,13 @@
 
 #include <string.h>
 
-static size_t round_16(size_t n) { return (n + 15) / 16 * 16; }
+static size_t round_16(size_t n) {
+    return (n + 15) / 16 * 16;
+}
 
-static size_t widest(const model_hparams *p) { return p->n_embd > p->n_ff ? p->n_embd : p->n_ff; }
+static size_t widest(const model_hparams *p) {
+    return p->n_embd > p->n_ff ? p->n_embd : p->n_ff;
+}
 
 static size_t scratch_floats(const model_hparams *p, size_t max_tokens) {
     return KERNEL_QUERY_TILE * (256 + (max_tokens + 255) / 256 * ((size_t)p->head_dim_v + 2));
@@ -16,8 +20,8 @@ static size_t scratch_floats(const model_hparams *p, size_t max_tokens) {
 size_t encoder_memory_bytes(const model *m, size_t max_tokens) {
     const model_hparams *p = m->hparams;
     size_t row = 6 * round_16(p->n_embd) + round_16(p->n_ff) + 2 * (size_t)p->head_dim_k;
-    size_t floats = (max_tokens + 16) * row + scratch_floats(p, max_tokens) +
-                    2 * PACK_GROUP_ROWS * widest(p);
+    size_t floats =
+        (max_tokens + 16) * row + scratch_floats(p, max_tokens) + 2 * PACK_GROUP_ROWS * widest(p);
     return floats * sizeof(float) + product_inputs_bytes(max_tokens, widest(p)) + 16 * 64;
 }
 
@@ -25,9 +29,8 @@ static float *floats(arena *memory, size_t count) {
     return arena_alloc_raw(memory, count * sizeof(float), 64);
 }
 
-tars_status encoder_init(encoder *e, const model *m, const kernel_table *kernels,
-                         size_t max_tokens, bool float_activations, arena *memory,
-                         tars_error *err) {
+tars_status encoder_init(encoder *e, const model *m, const kernel_table *kernels, size_t max_tokens,
+                         bool float_activations, arena *memory, tars_error *err) {
     const model_hparams *p = m->hparams;
     memset(e, 0, sizeof *e);
     e->model = m;
@@ -57,7 +60,9 @@ tars_status encoder_init(encoder *e, const model *m, const kernel_table *kernels
     return TARS_OK;
 }
 
-const float *encoder_token(const encoder *e, size_t index) { return e->x + index * e->stride_embd; }
+const float *encoder_token(const encoder *e, size_t index) {
+    return e->x + index * e->stride_embd;
+}
 
 /* out[t][row] = w · rows[t] + bias; false: not finite. */
 static bool multiply(encoder *e, const weight *w, const float *rows, size_t stride, size_t n_tokens,
@@ -176,7 +181,8 @@ tars_status encoder_run(encoder *e, const int32_t *ids, size_t n_tokens, tars_er
     }
     for (uint32_t i = 0; i < p->n_layers; i++) {
         if (!run_layer(e, &m->layers[i], n_tokens)) {
-            return error_set(err, TARS_NUMERIC, "a value that is not finite appeared in layer %u", i);
+            return error_set(err, TARS_NUMERIC, "a value that is not finite appeared in layer %u",
+                             i);
         }
     }
     for (size_t t = 0; t < n_tokens; t++) {

@@ -22,9 +22,8 @@ typedef struct encoder {
 } encoder;
 
 size_t encoder_memory_bytes(const model *m, size_t max_tokens);
-tars_status encoder_init(encoder *e, const model *m, const kernel_table *kernels,
-                         size_t max_tokens, bool float_activations, arena *memory,
-                         tars_error *err);
+tars_status encoder_init(encoder *e, const model *m, const kernel_table *kernels, size_t max_tokens,
+                         bool float_activations, arena *memory, tars_error *err);
 /* Token vectors of one text; afterwards encoder_token(e, i) gives the i-th, [n_embd]. */
 tars_status encoder_run(encoder *e, const int32_t *ids, size_t n_tokens, tars_error *err);
 const float *encoder_token(const encoder *e, size_t index);

@@ -37,8 +37,8 @@ static tars_status write_matrix(exporter *ex, const pack_tensor *t, tars_error *
     tars_status status = TARS_OK;
     for (uint64_t row = 0; status == TARS_OK && row < t->n_rows; row += PACK_GROUP_ROWS) {
         size_t n = t->n_rows - row < PACK_GROUP_ROWS ? (size_t)(t->n_rows - row) : PACK_GROUP_ROWS;
-        unpack_group(t->type, ex->view->base + t->offset + row / PACK_GROUP_ROWS * t->group_bytes, n,
-                     (size_t)t->n_columns, ex->rows, row_bytes);
+        unpack_group(t->type, ex->view->base + t->offset + row / PACK_GROUP_ROWS * t->group_bytes,
+                     n, (size_t)t->n_columns, ex->rows, row_bytes);
         status = put(ex, ex->rows, n * row_bytes, err);
     }
     return status;
@@ -66,15 +66,34 @@ static tars_status write_tensors(exporter *ex, uint64_t data_offset, tars_error 
             status = put(ex, zeros, left < sizeof zeros ? (size_t)left : sizeof zeros, err);
         }
         if (status == TARS_OK) {
-            status = t->layout == PACK_LAYOUT_GROUPS   ? write_matrix(ex, t, err)
-                     : t->layout == PACK_LAYOUT_VECTOR ? write_vector(ex, t, err)
-                                                       : put(ex, ex->view->base + t->offset,
-                                                             (size_t)t->size_bytes, err);
+            status = t->layout == PACK_LAYOUT_GROUPS ? write_matrix(ex, t, err)
+                     : t->layout == PACK_LAYOUT_VECTOR
+                         ? write_vector(ex, t, err)
+                         : put(ex, ex->view->base + t->offset, (size_t)t->size_bytes, err);
         }
         if (status != TARS_OK) {
             return status;
         }
         offset = t->source_offset + 1;
+    }
+    return TARS_OK;
+}
+
+/* Every tensor lies within the source's size: a damaged table must not make an endless file. */
+static tars_status check_source(const pack_view *view, const pack_bytes *header, tars_error *err) {
+    uint64_t room = view->trailer->source_bytes;
+    bool fits = header->bytes && header->size_bytes <= room;
+    room -= fits ? header->size_bytes : 0;
+    for (uint32_t i = 0; fits && i < view->n_tensors; i++) {
+        const pack_tensor *t = &view->tensors[i]; /* pack_open checked this sum */
+        fits = t->source_offset + t->source_bytes <= room;
+    }
+    if (!fits) {
+        error_set(err, TARS_CORRUPT,
+                  "the packed model's tensors do not fit the %llu bytes of its source",
+                  (unsigned long long)view->trailer->source_bytes);
+        error_hint(err, "import the model again");
+        return TARS_CORRUPT;
     }
     return TARS_OK;
 }
@@ -99,6 +118,10 @@ tars_status export_gguf(const void *packed, size_t packed_bytes, const byte_sink
         return error_set(err, TARS_OUT_OF_MEMORY, "no memory for 16 rows of the widest matrix");
     }
     const pack_bytes *header = &view.sections[PACK_GGUF_HEADER];
+    status = check_source(&view, header, err);
+    if (status != TARS_OK) {
+        return status;
+    }
     status = put(&ex, header->bytes, header->size_bytes, err);
     return status == TARS_OK ? write_tensors(&ex, header->size_bytes, err) : status;
 }

@@ -5,9 +5,13 @@
 
 #include <string.h>
 
-static size_t round_16(size_t n) { return (n + 15) / 16 * 16; }
+static size_t round_16(size_t n) {
+    return (n + 15) / 16 * 16;
+}
 
-static size_t larger(size_t a, size_t b) { return a > b ? a : b; }
+static size_t larger(size_t a, size_t b) {
+    return a > b ? a : b;
+}
 
 /* Longest row that any product reads. */
 static size_t widest_input(const model_hparams *p) {
@@ -34,8 +38,7 @@ size_t forward_memory_bytes(const model *m, const forward_limits *limits) {
     size_t row = round_16(p->n_embd) * 2 + round_16((size_t)p->n_heads * p->head_dim_k) +
                  round_16((size_t)p->n_kv_heads * p->head_dim_k) +
                  round_16((size_t)p->n_kv_heads * p->head_dim_v) +
-                 round_16((size_t)p->n_heads * p->head_dim_v) + 2 * round_16(p->n_ff) +
-                 p->rope_dim;
+                 round_16((size_t)p->n_heads * p->head_dim_v) + 2 * round_16(p->n_ff) + p->rope_dim;
     claim(&total, &fits, t * row, sizeof(float));
     claim(&total, &fits, 12, 64);
     claim(&total, &fits, limits->max_outputs * round_16(p->n_vocab), sizeof(float));
@@ -123,8 +126,8 @@ static tars_status check_token(const forward *f, const forward_token *t, size_t 
                          f->model->hparams->n_vocab);
     }
     if (t->position != expected) {
-        return error_set(err, TARS_USAGE, "token at position %u where %zu was expected", t->position,
-                         expected);
+        return error_set(err, TARS_USAGE, "token at position %u where %zu was expected",
+                         t->position, expected);
     }
     if (t->position >= t->cache->capacity || t->position >= f->limits.max_positions) {
         return error_set(err, TARS_CONTEXT_EXCEEDED,
@@ -464,8 +467,8 @@ static void run_layer(const step *s, uint32_t index) {
     forward *f = s->f;
     const model_hparams *p = f->model->hparams;
     const layer_weights *l = &f->model->layers[index];
-    product qkv[3] = {{&l->q, f->q, f->stride_q}, {&l->k, f->k, f->stride_k},
-                      {&l->v, f->v, f->stride_v}};
+    product qkv[3] = {
+        {&l->q, f->q, f->stride_q}, {&l->k, f->k, f->stride_k}, {&l->v, f->v, f->stride_v}};
     prepare_norm(s, &l->attn_norm, forms_of(s, qkv, 3));
     run_products(s, qkv, 3, f->n_tokens, NULL);
     attention_phase(s, index);

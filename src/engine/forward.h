@@ -44,8 +44,8 @@ typedef struct forward {
     float *sine;
     float *logits; /* [max_outputs][stride_vocab] */
     size_t stride_embd, stride_q, stride_k, stride_v, stride_o, stride_ff, stride_vocab;
-    product_inputs shared;   /* prepared by all workers for a big batch */
-    product_inputs *privates; /* [n_workers], for small batches: each prepares all of it */
+    product_inputs shared;     /* prepared by all workers for a big batch */
+    product_inputs *privates;  /* [n_workers], for small batches: each prepares all of it */
     float **attention_scratch; /* [n_workers] */
     float **row_scratch;       /* [n_workers] a widened group, with float_activations */
     /* the running batch */

@@ -57,9 +57,9 @@ typedef struct model_hparams {
     uint32_t causal;     /* 1: decoder with a cache, 0: encoder */
     uint32_t pooling;    /* pooling_kind of an encoder */
     uint32_t n_token_types;
-    uint32_t tied_output;    /* 1: the output matrix is the token embedding */
-    uint32_t main_type;      /* tensor_type that holds most weights */
-    uint32_t n_experts;      /* 0: dense */
+    uint32_t tied_output; /* 1: the output matrix is the token embedding */
+    uint32_t main_type;   /* tensor_type that holds most weights */
+    uint32_t n_experts;   /* 0: dense */
     uint32_t n_experts_used;
     uint64_t n_parameters;
     uint32_t reserved[24]; /* zero */

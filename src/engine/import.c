@@ -1,6 +1,7 @@
 #include "engine/import.h"
 
 #include "base/checked.h"
+#include "base/utf8.h"
 #include "engine/arch/arch.h"
 #include "engine/arith.h"
 #include "engine/import_tokenizer.h"
@@ -81,7 +82,8 @@ static tars_status plan_tensor(importer *im, size_t i, uint64_t *offset, tars_er
     p->source_bytes = t->size_bytes;
     p->size_bytes = t->size_bytes;
     p->layout = PACK_LAYOUT_PLAIN;
-    bool is_matrix = p->role != ROLE_OTHER && !arch_role_is_vector(im->family, (tensor_role)p->role);
+    bool is_matrix =
+        p->role != ROLE_OTHER && !arch_role_is_vector(im->family, (tensor_role)p->role);
     if (is_matrix) {
         p->layout = PACK_LAYOUT_GROUPS;
         uint64_t groups = (p->n_rows + PACK_GROUP_ROWS - 1) / PACK_GROUP_ROWS;
@@ -172,12 +174,11 @@ static tars_status plan_sections(importer *im, tars_error *err) {
     gguf_text text = {0};
     const gguf_key *key = gguf_find(&im->file, "tokenizer.chat_template");
     if (key && gguf_key_text(key, &text)) {
-        im->sections[PACK_CHAT_TEMPLATE] =
-            (pack_bytes){(const uint8_t *)text.bytes, text.length};
+        im->sections[PACK_CHAT_TEMPLATE] = (pack_bytes){(const uint8_t *)text.bytes, text.length};
     }
     im->sections[PACK_HPARAMS] = (pack_bytes){(const uint8_t *)p, sizeof *p};
-    im->sections[PACK_TENSORS] = (pack_bytes){(const uint8_t *)im->tensors,
-                                              im->file.n_tensors * sizeof(pack_tensor)};
+    im->sections[PACK_TENSORS] =
+        (pack_bytes){(const uint8_t *)im->tensors, im->file.n_tensors * sizeof(pack_tensor)};
     return plan_header_section(im, err);
 }
 
@@ -202,8 +203,7 @@ static tars_status plan_regions(importer *im, pack_section *toc, tars_error *err
         offset += toc[i].size_bytes;
     }
     h->toc_bytes = offset - h->toc_offset;
-    h->data_offset =
-        (offset + PACK_DATA_ALIGNMENT - 1) / PACK_DATA_ALIGNMENT * PACK_DATA_ALIGNMENT;
+    h->data_offset = (offset + PACK_DATA_ALIGNMENT - 1) / PACK_DATA_ALIGNMENT * PACK_DATA_ALIGNMENT;
     offset = h->data_offset;
     for (size_t i = 0; i < im->file.n_tensors; i++) {
         tars_status status = plan_tensor(im, i, &offset, err);
@@ -215,8 +215,7 @@ static tars_status plan_regions(importer *im, pack_section *toc, tars_error *err
     if (!checked_align_u64(offset, SECTION_ALIGNMENT, &h->trailer_offset)) {
         return error_set(err, TARS_LIMIT, "the packed model would be too large");
     }
-    h->trailer_bytes =
-        sizeof(pack_trailer) + (uint64_t)h->n_tensors * SHA256_DIGEST_BYTES;
+    h->trailer_bytes = sizeof(pack_trailer) + (uint64_t)h->n_tensors * SHA256_DIGEST_BYTES;
     h->file_bytes = h->trailer_offset + h->trailer_bytes;
     return TARS_OK;
 }
@@ -260,9 +259,11 @@ static tars_status write_front(importer *im, tars_error *err) {
 
 /* ---- tensors --------------------------------------------------------------------------- */
 
-static tars_status not_finite(const pack_tensor *t, uint64_t row, tars_error *err) {
-    error_set(err, TARS_MALFORMED, "tensor %s has a weight that is not finite (rows %llu to %llu)",
-              t->name, (unsigned long long)row, (unsigned long long)row + PACK_GROUP_ROWS - 1);
+/* `first` to `last`: where the weight is, in rows or elements. */
+static tars_status not_finite(const pack_tensor *t, const char *unit, uint64_t first, uint64_t last,
+                              tars_error *err) {
+    error_set(err, TARS_MALFORMED, "tensor %s has a weight that is not finite (%s %llu to %llu)",
+              t->name, unit, (unsigned long long)first, (unsigned long long)last);
     error_hint(err, "the file is broken or hostile: get it again from its publisher");
     return TARS_MALFORMED;
 }
@@ -281,7 +282,7 @@ static tars_status write_matrix(importer *im, const pack_tensor *t, sha256_conte
         }
         pack_group(t->type, im->rows, (size_t)row_bytes, n, (size_t)t->n_columns, im->group);
         if (!pack_group_finite(t->type, im->group, (size_t)t->n_columns)) {
-            return not_finite(t, row, err);
+            return not_finite(t, "rows", row, row + n - 1, err);
         }
         sha256_update(digest, im->group, (size_t)t->group_bytes);
         status = put(im, im->group, (size_t)t->group_bytes, err);
@@ -310,7 +311,7 @@ static tars_status write_vector(importer *im, const pack_tensor *t, sha256_conte
         tensor_dequantize_row(t->type, im->buffer, values, n);
         for (size_t j = 0; j < n; j++) {
             if ((arith_bits(values[j]) & 0x7F800000u) == 0x7F800000u) {
-                return not_finite(t, 0, err);
+                return not_finite(t, "elements", i, i + n - 1, err);
             }
         }
         sha256_update(digest, values, n * sizeof(float));
@@ -327,9 +328,8 @@ static tars_status write_plain(importer *im, const pack_tensor *t, sha256_contex
     for (uint64_t at = 0; at < t->source_bytes; at += COPY_BYTES) {
         uint64_t left = t->source_bytes - at;
         size_t n = left < COPY_BYTES ? (size_t)left : COPY_BYTES;
-        tars_status status =
-            byte_source_read(im->source, im->file.data_offset + t->source_offset + at, im->buffer, n,
-                             err);
+        tars_status status = byte_source_read(
+            im->source, im->file.data_offset + t->source_offset + at, im->buffer, n, err);
         if (status == TARS_OK) {
             sha256_update(digest, im->buffer, n);
             status = put(im, im->buffer, n, err);
@@ -440,6 +440,30 @@ static tars_status read_model(importer *im, tars_error *err) {
     return arch_assign(im->family, &im->file, &im->hparams, im->roles, im->layers, err);
 }
 
+/* Names out of the file stand in messages, and messages are shown on terminals: what is no
+ * printable UTF-8 becomes '?'. */
+static void make_plain(char *text) {
+    size_t length = strlen(text);
+    for (size_t i = 0; i < length;) {
+        uint32_t code = 0;
+        size_t n = utf8_decode(text + i, length - i, &code);
+        bool is_printable = n > 0 && code >= 0x20 && !(code >= 0x7f && code < 0xa0);
+        for (size_t j = 0; !is_printable && j < (n > 0 ? n : 1); j++) {
+            text[i + j] = '?';
+        }
+        i += n > 0 ? n : 1;
+    }
+}
+
+static tars_status finish(tars_status status, tars_error *err) {
+    if (status != TARS_OK && err) {
+        make_plain(err->message);
+        make_plain(err->hint);
+        make_plain(err->where);
+    }
+    return status;
+}
+
 tars_status import_gguf(const byte_source *source, const import_options *options,
                         const byte_sink *sink, arena *memory, import_result *out, tars_error *err) {
     memset(out, 0, sizeof *out);
@@ -468,5 +492,5 @@ tars_status import_gguf(const byte_source *source, const import_options *options
         out->packed_bytes = im.written;
         sha256_final(&im.packed_digest, out->packed_sha256);
     }
-    return status;
+    return finish(status, err);
 }

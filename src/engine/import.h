@@ -27,7 +27,8 @@ typedef struct import_options {
 tars_status import_gguf(const byte_source *source, const import_options *options,
                         const byte_sink *sink, arena *memory, import_result *out, tars_error *err);
 
-/* The reverse: writes the GGUF file that the packed model came from, byte for byte up to padding. */
+/* The reverse: writes the GGUF file that the packed model came from, byte for byte up to padding.
+ */
 tars_status export_gguf(const void *packed, size_t packed_bytes, const byte_sink *sink,
                         arena *memory, tars_error *err);
 

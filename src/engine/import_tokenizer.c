@@ -53,7 +53,8 @@ static tars_status read_pre(const gguf_file *file, char out[PRE_BYTES], tars_err
     if (!key) {
         return TARS_OK;
     }
-    if (!gguf_key_text(key, &text) || text.length >= PRE_BYTES || memchr(text.bytes, 0, text.length)) {
+    if (!gguf_key_text(key, &text) || text.length >= PRE_BYTES ||
+        memchr(text.bytes, 0, text.length)) {
         return wrong_type("tokenizer.ggml.pre", "short text", err);
     }
     memcpy(out, text.bytes, text.length);
@@ -135,7 +136,7 @@ static tars_status read_types(const gguf_file *file, arena *memory, tokenizer_vo
     }
     for (uint32_t i = 0; i < v->n_tokens; i++) {
         int64_t type = gguf_element_i64(key, i);
-        types[i] = type >= 0 && type <= INT32_MAX ? (int32_t)type : -1;
+        types[i] = type >= INT32_MIN && type <= INT32_MAX ? (int32_t)type : -1;
     }
     v->types = types;
     return TARS_OK;

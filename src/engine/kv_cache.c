@@ -2,9 +2,13 @@
 
 #include "base/checked.h"
 
-static size_t element_bytes(kv_type type) { return type == KV_F16 ? 2 : 4; }
+static size_t element_bytes(kv_type type) {
+    return type == KV_F16 ? 2 : 4;
+}
 
-static size_t round_16(size_t n) { return (n + 15) / 16 * 16; }
+static size_t round_16(size_t n) {
+    return (n + 15) / 16 * 16;
+}
 
 size_t kv_cache_bytes(const model_hparams *p, kv_type type, size_t n_positions) {
     size_t bytes;
@@ -37,6 +41,6 @@ uint8_t *kv_cache_keys(const kv_cache *cache, uint32_t layer, uint32_t head) {
 }
 
 uint8_t *kv_cache_values(const kv_cache *cache, uint32_t layer, uint32_t head) {
-    return cache->memory + layer * cache->layer_bytes +
-           cache->n_kv_heads * cache->key_head_bytes + head * cache->value_head_bytes;
+    return cache->memory + layer * cache->layer_bytes + cache->n_kv_heads * cache->key_head_bytes +
+           head * cache->value_head_bytes;
 }

@@ -14,8 +14,7 @@ static weight weight_of(const pack_view *pack, const pack_tensor *t) {
                     .activation_block = tensor_type_get(t->type)->activation_block,
                     .n_columns = (size_t)t->n_columns,
                     .n_rows = (size_t)t->n_rows,
-                    .n_groups =
-                        (size_t)((t->n_rows + PACK_GROUP_ROWS - 1) / PACK_GROUP_ROWS),
+                    .n_groups = (size_t)((t->n_rows + PACK_GROUP_ROWS - 1) / PACK_GROUP_ROWS),
                     .group_bytes = (size_t)t->group_bytes};
 }
 
@@ -70,12 +69,34 @@ static const slot *slot_of(const slot *slots, size_t count, uint32_t role) {
     return NULL;
 }
 
+/* Elements that the forward pass reads of a norm or bias. */
+static uint64_t vector_length(const model_hparams *p, uint32_t role) {
+    switch (role) {
+    case ROLE_ATTN_Q_BIAS:
+        return (uint64_t)p->n_heads * p->head_dim_k;
+    case ROLE_ATTN_K_BIAS:
+        return (uint64_t)p->n_kv_heads * p->head_dim_k;
+    case ROLE_ATTN_V_BIAS:
+        return (uint64_t)p->n_kv_heads * p->head_dim_v;
+    case ROLE_FFN_GATE_BIAS:
+    case ROLE_FFN_UP_BIAS:
+        return p->n_ff;
+    default:
+        return p->n_embd;
+    }
+}
+
 static tars_status place(const pack_view *pack, const pack_tensor *t, const slot *s, void *target,
                          tars_error *err) {
     bool is_matrix = t->layout == PACK_LAYOUT_GROUPS;
     if (is_matrix != s->is_matrix) {
         return error_set(err, TARS_CORRUPT, "tensor %s is a %s where the model needs a %s", t->name,
                          is_matrix ? "matrix" : "vector", s->is_matrix ? "matrix" : "vector");
+    }
+    if (!is_matrix && t->n_columns != vector_length(pack->hparams, t->role)) {
+        return error_set(err, TARS_CORRUPT, "tensor %s has %llu elements where %llu are needed",
+                         t->name, (unsigned long long)t->n_columns,
+                         (unsigned long long)vector_length(pack->hparams, t->role));
     }
     uint8_t *place_at = (uint8_t *)target + s->offset;
     if (is_matrix) {
@@ -94,8 +115,8 @@ static bool shaped(const weight *w, size_t n_columns, size_t n_rows) {
 }
 
 static tars_status missing(const char *what, uint32_t layer, tars_error *err) {
-    error_set(err, TARS_CORRUPT, "the packed model lacks %s of layer %u, or its shape is wrong", what,
-              layer);
+    error_set(err, TARS_CORRUPT, "the packed model lacks %s of layer %u, or its shape is wrong",
+              what, layer);
     error_hint(err, "import the model again");
     return TARS_CORRUPT;
 }
@@ -132,6 +153,10 @@ static tars_status check_model(model *m, tars_error *err) {
         if (!shaped(&m->output, p->n_embd, p->n_vocab) || !m->output_norm.scale) {
             return missing("the output matrix or norm (not", 0, err);
         }
+    } else if (p->n_kv_heads != p->n_heads || p->head_dim_v != p->head_dim_k ||
+               (uint64_t)p->n_heads * p->head_dim_k != p->n_embd) {
+        return error_set(err, TARS_CORRUPT, "%u heads of %u channels do not make an encoder's %u",
+                         p->n_heads, p->head_dim_k, p->n_embd);
     } else if (!shaped(&m->position_embd, p->n_embd, p->context_length) || !m->embd_norm.scale ||
                (m->token_types.data && m->token_types.n_columns != p->n_embd)) {
         return missing("the position embedding or its norm (not", 0, err);

@@ -21,7 +21,7 @@ typedef struct norm_weight {
 } norm_weight;
 
 typedef struct layer_weights {
-    norm_weight attn_norm, ffn_norm;               /* before the block (decoders) */
+    norm_weight attn_norm, ffn_norm;                 /* before the block (decoders) */
     norm_weight attn_output_norm, layer_output_norm; /* after the block (encoders) */
     weight q, k, v, attn_output;
     weight gate, up, down;

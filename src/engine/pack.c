@@ -41,15 +41,13 @@ static tars_status check_header(const pack_header *h, size_t size_bytes, tars_er
         return TARS_CORRUPT;
     }
     uint64_t sections_bytes = (uint64_t)h->n_sections * sizeof(pack_section);
-    if (h->toc_offset != PACK_HEADER_BYTES || h->n_sections > 64 ||
-        h->toc_bytes < sections_bytes ||
+    if (h->toc_offset != PACK_HEADER_BYTES || h->n_sections > 64 || h->toc_bytes < sections_bytes ||
         !within(h->toc_offset, h->toc_bytes, PACK_HEADER_BYTES, h->data_offset) ||
         h->data_offset % PACK_DATA_ALIGNMENT != 0 ||
         !within(h->data_offset, h->data_bytes, 0, h->trailer_offset) ||
         h->trailer_offset % 64 != 0 ||
         !within(h->trailer_offset, h->trailer_bytes, 0, size_bytes) || h->n_tensors > 1u << 20 ||
-        h->trailer_bytes !=
-            sizeof(pack_trailer) + (uint64_t)h->n_tensors * SHA256_DIGEST_BYTES) {
+        h->trailer_bytes != sizeof(pack_trailer) + (uint64_t)h->n_tensors * SHA256_DIGEST_BYTES) {
         return damaged(err, "the regions named in its header do not fit");
     }
     return TARS_OK;
@@ -74,19 +72,36 @@ static bool hparams_plausible(const model_hparams *p) {
     return p->architecture[sizeof p->architecture - 1] == '\0' && p->n_layers >= 1 &&
            p->n_layers <= MODEL_MAX_LAYERS && p->n_embd >= 1 && p->n_embd <= MODEL_MAX_EMBD &&
            p->n_ff >= 1 && p->n_ff <= MODEL_MAX_FF && p->n_heads >= 1 &&
-           p->n_heads <= MODEL_MAX_HEADS && p->n_kv_heads >= 1 &&
-           p->n_heads % p->n_kv_heads == 0 && p->head_dim_k >= 1 &&
-           p->head_dim_k <= MODEL_MAX_HEAD_DIM && p->head_dim_v >= 1 &&
+           p->n_heads <= MODEL_MAX_HEADS && p->n_kv_heads >= 1 && p->n_heads % p->n_kv_heads == 0 &&
+           p->head_dim_k >= 1 && p->head_dim_k <= MODEL_MAX_HEAD_DIM && p->head_dim_v >= 1 &&
            p->head_dim_v <= MODEL_MAX_HEAD_DIM && p->n_vocab >= 1 &&
            p->n_vocab <= MODEL_MAX_VOCAB && p->context_length >= 1 && p->rope_dim % 2 == 0 &&
            p->rope_dim <= p->head_dim_k && p->n_experts <= MODEL_MAX_EXPERTS &&
-           p->n_experts_used <= p->n_experts;
+           p->n_experts_used <= p->n_experts && tensor_type_get(p->main_type)->name;
+}
+
+/* What export reads and writes: the sizes in the source agree with those here. */
+static bool source_plausible(const pack_tensor *t) {
+    uint64_t bytes = t->size_bytes;
+    uint64_t end;
+    if (t->layout == PACK_LAYOUT_GROUPS && (!tensor_row_bytes(t->type, t->n_columns, &bytes) ||
+                                            !checked_mul_u64(bytes, t->n_rows, &bytes) ||
+                                            !checked_mul_u64(bytes, t->n_experts, &bytes))) {
+        return false;
+    }
+    if (t->layout == PACK_LAYOUT_VECTOR &&
+        ((t->type != TENSOR_F32 && t->type != TENSOR_F16 && t->type != TENSOR_BF16) ||
+         !tensor_row_bytes(t->type, t->n_columns, &bytes))) {
+        return false;
+    }
+    return t->source_bytes == bytes && checked_add_u64(t->source_offset, bytes, &end);
 }
 
 static bool tensor_plausible(const pack_tensor *t, const pack_header *h, uint32_t n_layers) {
     if (t->name[PACK_NAME_BYTES - 1] != '\0' || t->role >= ROLE_COUNT || t->layer >= n_layers ||
         t->offset % 64 != 0 ||
-        !within(t->offset, t->size_bytes, h->data_offset, h->data_offset + h->data_bytes)) {
+        !within(t->offset, t->size_bytes, h->data_offset, h->data_offset + h->data_bytes) ||
+        !source_plausible(t)) {
         return false;
     }
     if (t->layout == PACK_LAYOUT_GROUPS) {
@@ -180,7 +195,8 @@ tars_status pack_verify_tensor(const pack_view *view, uint32_t index, tars_error
     const pack_tensor *t = &view->tensors[index];
     uint8_t found[SHA256_DIGEST_BYTES];
     sha256(view->base + t->offset, (size_t)t->size_bytes, found);
-    if (memcmp(found, view->tensor_digests + (size_t)index * SHA256_DIGEST_BYTES, sizeof found) != 0) {
+    if (memcmp(found, view->tensor_digests + (size_t)index * SHA256_DIGEST_BYTES, sizeof found) !=
+        0) {
         error_set(err, TARS_CORRUPT, "the digest of tensor %s differs", t->name);
         error_hint(err, "the file was changed after import: import the model again");
         return TARS_CORRUPT;

@@ -20,7 +20,9 @@ static uint16_t load_u16(const uint8_t *p) {
     return value;
 }
 
-static void store_u16(uint8_t *p, uint16_t value) { memcpy(p, &value, sizeof value); }
+static void store_u16(uint8_t *p, uint16_t value) {
+    memcpy(p, &value, sizeof value);
+}
 
 static void nibbles_read(const uint8_t *bytes, uint8_t *q) {
     for (int i = 0; i < 16; i++) {
@@ -76,7 +78,7 @@ static void q4_k_read(const uint8_t *b, block_parts *p) {
     for (int j = 0; j < 4; j++) {
         p->sc[j] = s[j] & 63u;
         p->mn[j] = s[j + 4] & 63u;
-        p->sc[j + 4] = (uint8_t)((s[j + 8] & 15u) | ((s[j] >> 6) << 4));
+        p->sc[j + 4] = (uint8_t)((s[j + 8] & 15u) | (((unsigned)s[j] >> 6) << 4));
         p->mn[j + 4] = (uint8_t)((s[j + 8] >> 4) | ((s[j + 4] >> 6) << 4));
     }
     for (int i = 0; i < 4; i++) {
@@ -190,7 +192,8 @@ bool pack_group_bytes(uint32_t type, uint64_t n_columns, uint64_t *out) {
 static void put_nibbles(uint8_t *quants, size_t row, const uint8_t *q) {
     for (size_t j = 0; j < 4; j++) {
         for (size_t i = 0; i < 4; i++) {
-            quants[64 * j + 4 * row + i] = (uint8_t)((q[4 * j + i] & 15u) | (q[16 + 4 * j + i] << 4));
+            quants[64 * j + 4 * row + i] =
+                (uint8_t)((q[4 * j + i] & 15u) | ((unsigned)q[16 + 4 * j + i] << 4));
         }
     }
 }
@@ -322,7 +325,8 @@ void unpack_group(uint32_t type, const uint8_t *group, size_t n_rows, size_t n_c
         if (!layout) {
             size_t element = type == TENSOR_F32 ? 4 : 2;
             for (size_t k = 0; k < n_columns; k++) {
-                memcpy(target + k * element, group + (k * PACK_GROUP_ROWS + row) * element, element);
+                memcpy(target + k * element, group + (k * PACK_GROUP_ROWS + row) * element,
+                       element);
             }
             continue;
         }
@@ -385,18 +389,20 @@ void pack_row(uint32_t type, const uint8_t *group, size_t row, size_t n_columns,
         size_t s = k / PACK_SEGMENT;
         segment_layout l = pack_segment_layout(type, segment_width(n_columns, s));
         block_parts parts = {0};
-        get_block(type, group + pack_segment_offset(type, s), &l, row, k % PACK_SEGMENT / block_size,
-                  &parts);
+        get_block(type, group + pack_segment_offset(type, s), &l, row,
+                  k % PACK_SEGMENT / block_size, &parts);
         widen_block(type, &parts, out + k);
     }
 }
 
-static bool half_finite(uint16_t bits) { return (bits & 0x7C00u) != 0x7C00u; }
+static bool half_finite(uint16_t bits) {
+    return (bits & 0x7C00u) != 0x7C00u;
+}
 
 static bool float_finite(uint32_t type, const uint8_t *p) {
     uint32_t bits = 0;
     memcpy(&bits, p, type == TENSOR_F32 ? 4 : 2);
-    return type == TENSOR_F32    ? (bits & 0x7F800000u) != 0x7F800000u
+    return type == TENSOR_F32   ? (bits & 0x7F800000u) != 0x7F800000u
            : type == TENSOR_F16 ? half_finite((uint16_t)bits)
                                 : (bits & 0x7F80u) != 0x7F80u;
 }

@@ -4,7 +4,9 @@
 
 #include <string.h>
 
-static size_t round_up(size_t n, size_t multiple) { return (n + multiple - 1) / multiple * multiple; }
+static size_t round_up(size_t n, size_t multiple) {
+    return (n + multiple - 1) / multiple * multiple;
+}
 
 size_t product_inputs_bytes(size_t max_tokens, size_t max_columns) {
     size_t columns = round_up(max_columns, 256);
@@ -14,8 +16,7 @@ size_t product_inputs_bytes(size_t max_tokens, size_t max_columns) {
     return checked_mul_size(row, max_tokens, &bytes) ? bytes + 8 * 64 : SIZE_MAX;
 }
 
-bool product_inputs_init(product_inputs *in, size_t max_tokens, size_t max_columns,
-                         arena *memory) {
+bool product_inputs_init(product_inputs *in, size_t max_tokens, size_t max_columns, arena *memory) {
     size_t columns = round_up(max_columns, 256);
     in->max_tokens = max_tokens;
     in->stride = columns;
@@ -113,8 +114,8 @@ void product_groups(const product *p, const kernel_table *kernels, const product
                     size_t begin, size_t end, size_t token_begin, size_t token_end,
                     bool float_activations, float *scratch) {
     const weight *w = p->w;
-    activations rows = product_activations(in, product_form_of(w, float_activations), token_end,
-                                           w->n_columns);
+    activations rows =
+        product_activations(in, product_form_of(w, float_activations), token_end, w->n_columns);
     if (float_activations && w->activation_block != 0) {
         for (size_t g = begin; g < end; g++) {
             float_group(p, kernels, &rows, g, token_begin, token_end, scratch);

@@ -31,10 +31,10 @@ bool product_inputs_init(product_inputs *in, size_t max_tokens, size_t max_colum
 
 /* The form that a matrix reads. */
 product_form product_form_of(const weight *w, bool float_activations);
-/* Quantises row `token` of in->x (already filled, n_columns wide) into the forms asked for. False: not
- * finite. */
-bool product_prepare(product_inputs *in, const kernel_table *kernels, unsigned forms,
-                     size_t token, size_t n_columns);
+/* Quantises row `token` of in->x (already filled, n_columns wide) into the forms asked for. False:
+ * not finite. */
+bool product_prepare(product_inputs *in, const kernel_table *kernels, unsigned forms, size_t token,
+                     size_t n_columns);
 /* The same inputs in one form as kernels see them, n_tokens rows. */
 activations product_activations(const product_inputs *in, product_form form, size_t n_tokens,
                                 size_t n_columns);
@@ -46,7 +46,8 @@ typedef struct product {
     size_t out_stride;
 } product;
 
-/* Computes groups [begin, end) of one matrix for the tokens [token_begin, token_end), adding the bias. `scratch`
+/* Computes groups [begin, end) of one matrix for the tokens [token_begin, token_end), adding the
+ * bias. `scratch`
  * ([16 + 16][n_columns] floats) is needed with float_activations and quantised weights. */
 void product_groups(const product *p, const kernel_table *kernels, const product_inputs *in,
                     size_t begin, size_t end, size_t token_begin, size_t token_end,

@@ -68,8 +68,7 @@ static void sort_best(sampler_candidate *candidates, size_t count, size_t keep) 
 
 static void penalise(const sampler_settings *s, sampler_candidate *candidates, size_t n_vocab,
                      const int32_t *recent, size_t n_recent) {
-    size_t first =
-        n_recent > SAMPLER_PENALTY_WINDOW ? n_recent - SAMPLER_PENALTY_WINDOW : 0;
+    size_t first = n_recent > SAMPLER_PENALTY_WINDOW ? n_recent - SAMPLER_PENALTY_WINDOW : 0;
     for (size_t i = first; i < n_recent; i++) {
         bool seen = recent[i] < 0 || (size_t)recent[i] >= n_vocab;
         for (size_t j = first; j < i && !seen; j++) {
@@ -141,8 +140,8 @@ static int32_t draw(const sampler_candidate *c, size_t count, uint64_t seed, uin
 }
 
 int32_t sampler_choose(const sampler_settings *settings, const float *logits, size_t n_vocab,
-                       const int32_t *recent, size_t n_recent, uint64_t position,
-                       uint64_t sequence, sampler_candidate *scratch) {
+                       const int32_t *recent, size_t n_recent, uint64_t position, uint64_t sequence,
+                       sampler_candidate *scratch) {
     for (size_t i = 0; i < n_vocab; i++) {
         scratch[i] = (sampler_candidate){logits[i], (int32_t)i};
     }

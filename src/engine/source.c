@@ -11,9 +11,8 @@ static tars_status read_memory(void *context, uint64_t offset, void *buffer, siz
 
 byte_source byte_source_memory(const void *bytes, size_t size_bytes) {
     /* read_memory never writes through the pointer; the interface is shared with files */
-    return (byte_source){.context = (void *)(uintptr_t)bytes,
-                         .size_bytes = size_bytes,
-                         .read_at = read_memory};
+    return (byte_source){
+        .context = (void *)(uintptr_t)bytes, .size_bytes = size_bytes, .read_at = read_memory};
 }
 
 tars_status byte_source_read(const byte_source *source, uint64_t offset, void *buffer,

@@ -42,21 +42,23 @@ typedef enum tensor_type {
 } tensor_type;
 
 typedef struct tensor_type_info {
-    const char *name;      /* "Q4_K"; NULL marks a number that is unknown or was removed */
-    uint16_t block_size;   /* elements a block */
-    uint16_t block_bytes;  /* bytes a block in GGUF */
-    uint16_t activation_block; /* 32 or 256 for quantised types the engine computes, 0: f32 activations */
-    bool computable;       /* the engine has kernels for it */
+    const char *name;          /* "Q4_K"; NULL marks a number that is unknown or was removed */
+    uint16_t block_size;       /* elements a block */
+    uint16_t block_bytes;      /* bytes a block in GGUF */
+    uint16_t activation_block; /* 32 or 256 for quantised types the engine computes, 0: f32
+                                  activations */
+    bool computable;           /* the engine has kernels for it */
 } tensor_type_info;
 
 /* Never NULL; `.name` is NULL for an unknown number. */
 const tensor_type_info *tensor_type_get(uint32_t type);
 /* The type named so (case as in the table), or -1. */
 int tensor_type_by_name(const char *name);
-/* Bytes of one row of n_columns in GGUF, or false when n_columns is no multiple of the block or it overflows. */
+/* Bytes of one row of n_columns in GGUF, or false when n_columns is no multiple of the block or it
+ * overflows. */
 bool tensor_row_bytes(uint32_t type, uint64_t n_columns, uint64_t *out);
-/* Widens n_columns elements of one GGUF row exactly as arithmetic.md rule 11 says (f32 operations in that order). The
- * type is computable, n_columns a multiple of its block. */
+/* Widens n_columns elements of one GGUF row exactly as arithmetic.md rule 11 says (f32 operations
+ * in that order). The type is computable, n_columns a multiple of its block. */
 void tensor_dequantize_row(uint32_t type, const void *row, float *out, size_t n_columns);
 
 #endif

@@ -191,13 +191,16 @@ static void products_of(const kernel_table *kernels) {
             if (block == 1) {
                 n_columns = 1 + check_random(&state) % 700;
             }
-            compare_product(kernels, types[i], n_columns, 1 + (size_t)round % MAX_GROUPS, &state, in);
+            compare_product(kernels, types[i], n_columns, 1 + (size_t)round % MAX_GROUPS, &state,
+                            in);
         }
     }
     free(in);
 }
 
-static void products_are_equal(void) { for_each_isa(products_of); }
+static void products_are_equal(void) {
+    for_each_isa(products_of);
+}
 
 /* All quants at their extremes: 16-bit intermediates must not saturate. */
 static void extremes_of(const kernel_table *kernels) {
@@ -235,9 +238,13 @@ static void extremes_of(const kernel_table *kernels) {
                     kernel_scalar.quantize_256(in->x[t], 512, in->q[t], in->d[t], in->sums16[t]);
                 }
             }
-            matmul_task task = {.weights = weights, .group_bytes = (size_t)group_bytes,
-                                .group_end = 1, .in = &acts, .token_end = MAX_TOKENS,
-                                .out = &in->out[0][0][0], .out_stride = MAX_GROUPS * 16};
+            matmul_task task = {.weights = weights,
+                                .group_bytes = (size_t)group_bytes,
+                                .group_end = 1,
+                                .in = &acts,
+                                .token_end = MAX_TOKENS,
+                                .out = &in->out[0][0][0],
+                                .out_stride = MAX_GROUPS * 16};
             kernel_scalar.matmul[type](&task);
             task.out = &in->out[1][0][0];
             kernels->matmul[type](&task);
@@ -251,7 +258,9 @@ static void extremes_of(const kernel_table *kernels) {
     free(in);
 }
 
-static void extremes_are_equal(void) { for_each_isa(extremes_of); }
+static void extremes_are_equal(void) {
+    for_each_isa(extremes_of);
+}
 
 static void quantisation_of(const kernel_table *kernels) {
     uint64_t state = 3;
@@ -285,7 +294,9 @@ static void quantisation_of(const kernel_table *kernels) {
     }
 }
 
-static void quantisation_is_equal(void) { for_each_isa(quantisation_of); }
+static void quantisation_is_equal(void) {
+    for_each_isa(quantisation_of);
+}
 
 static void vectors_of(const kernel_table *kernels) {
     uint64_t state = 5;
@@ -330,16 +341,18 @@ static void vectors_of(const kernel_table *kernels) {
     }
 }
 
-static void vectors_are_equal(void) { for_each_isa(vectors_of); }
+static void vectors_are_equal(void) {
+    for_each_isa(vectors_of);
+}
 
 static void activation_functions_of(const kernel_table *k) {
     const kernel_table *r = &kernel_scalar;
     void (*const plain[][2])(float *, size_t) = {
         {k->silu, r->silu}, {k->gelu_erf, r->gelu_erf}, {k->gelu_tanh, r->gelu_tanh}};
-    void (*const gated[][2])(float *, const float *, size_t) = {
-        {k->silu_multiply, r->silu_multiply},
-        {k->gelu_erf_multiply, r->gelu_erf_multiply},
-        {k->gelu_tanh_multiply, r->gelu_tanh_multiply}};
+    void (*const gated[][2])(float *, const float *,
+                             size_t) = {{k->silu_multiply, r->silu_multiply},
+                                        {k->gelu_erf_multiply, r->gelu_erf_multiply},
+                                        {k->gelu_tanh_multiply, r->gelu_tanh_multiply}};
     uint64_t state = 11;
     static float x[2][300], up[300];
     for (int round = 0; round < 300; round++) {
@@ -363,7 +376,9 @@ static void activation_functions_of(const kernel_table *k) {
     }
 }
 
-static void activation_functions_are_equal(void) { for_each_isa(activation_functions_of); }
+static void activation_functions_are_equal(void) {
+    for_each_isa(activation_functions_of);
+}
 
 enum { MAX_POSITIONS = 800, MAX_DIM = 136 };
 
@@ -389,8 +404,13 @@ static void attention_of(const kernel_table *kernels) {
             kernel_scalar.store_value(row, dim, type,
                                       (uint8_t *)values + p * dim * (type == KV_F16 ? 2 : 4));
         }
-        attention_task task = {.keys = keys, .values = values, .type = type, .value_stride = dim,
-                               .head_dim_k = dim, .head_dim_v = dim, .scale = 0.125f,
+        attention_task task = {.keys = keys,
+                               .values = values,
+                               .type = type,
+                               .value_stride = dim,
+                               .head_dim_k = dim,
+                               .head_dim_v = dim,
+                               .scale = 0.125f,
                                .scratch = scratch};
         task.n_queries = 1 + check_random(&state) % KERNEL_QUERY_TILE;
         for (size_t i = 0; i < task.n_queries; i++) {
@@ -415,7 +435,9 @@ static void attention_of(const kernel_table *kernels) {
     free(scratch);
 }
 
-static void attention_is_equal(void) { for_each_isa(attention_of); }
+static void attention_is_equal(void) {
+    for_each_isa(attention_of);
+}
 
 static void tables_are_complete(void) {
     for (size_t i = 0; i < kernel_count(); i++) {

@@ -150,8 +150,10 @@ static void step_all(run_state *run, unsigned n_workers) {
 static float *run_sequence(const fixture *fx, const int32_t *ids, size_t n,
                            const run_options *options) {
     const model_hparams *p = fx->m.hparams;
-    forward_limits limits = {.max_tokens = options->batch, .max_outputs = options->batch,
-                             .max_positions = n, .n_workers = options->n_workers,
+    forward_limits limits = {.max_tokens = options->batch,
+                             .max_outputs = options->batch,
+                             .max_positions = n,
+                             .n_workers = options->n_workers,
                              .float_activations = options->float_activations};
     size_t bytes = forward_memory_bytes(&fx->m, &limits);
     void *memory = malloc(bytes);
@@ -247,10 +249,10 @@ static void check_distance(const char *name, const char *what, double found, dou
 /* ---- tests ----------------------------------------------------------------------------- */
 
 static const char *const llama_models[] = {
-    "arch/llama-bias",   "arch/llama-gqa-tied", "arch/llama-headdim",    "arch/llama-linear",
-    "arch/llama-mha",    "arch/llama-mqa",      "arch/llama-rope-freqs", "arch/llama-yarn"};
-static const char *const type_models[] = {"types/F16",  "types/BF16", "types/Q4_0",
-                                          "types/Q4_1", "types/Q8_0", "types/Q4_K",
+    "arch/llama-bias", "arch/llama-gqa-tied", "arch/llama-headdim",    "arch/llama-linear",
+    "arch/llama-mha",  "arch/llama-mqa",      "arch/llama-rope-freqs", "arch/llama-yarn"};
+static const char *const type_models[] = {"types/F16",  "types/BF16",      "types/Q4_0",
+                                          "types/Q4_1", "types/Q8_0",      "types/Q4_K",
                                           "types/Q6_K", "types/mix-Q4_K_M"};
 enum {
     N_LLAMA = sizeof llama_models / sizeof llama_models[0],
@@ -314,8 +316,10 @@ static void bits_do_not_depend_on_how(void) {
             static const size_t batches[] = {1, 3, 5, 16, 70};
             /* scalar is slow and is the reference already: one other way of running it is enough */
             bool is_scalar = kernel_at(k) == &kernel_scalar;
-            for (size_t b = is_scalar ? 4 : 0; b < 5 && kernel_usable(kernel_at(k), features); b++) {
-                for (unsigned workers = is_scalar ? 2 : 1; workers <= (is_scalar ? 2u : 3u); workers++) {
+            for (size_t b = is_scalar ? 4 : 0; b < 5 && kernel_usable(kernel_at(k), features);
+                 b++) {
+                for (unsigned workers = is_scalar ? 2 : 1; workers <= (is_scalar ? 2u : 3u);
+                     workers++) {
                     run_options options = {kernel_at(k), KV_F16, false, workers, batches[b]};
                     float *found = run_sequence(&fx, ids, n, &options);
                     if (memcmp(found, expected, n * fx.m.hparams->n_vocab * sizeof(float)) != 0) {
@@ -347,8 +351,8 @@ static void sequences_do_not_disturb_each_other(void) {
     run_options alone = {kernel_best(test_kernel_features()), KV_F16, false, 1, 12};
     float *expected[2] = {run_sequence(&fx, ids[0], 12, &alone),
                           run_sequence(&fx, ids[1], 12, &alone)};
-    forward_limits limits = {.max_tokens = 24, .max_outputs = 24, .max_positions = 16,
-                             .n_workers = 1};
+    forward_limits limits = {
+        .max_tokens = 24, .max_outputs = 24, .max_positions = 16, .n_workers = 1};
     size_t bytes = forward_memory_bytes(&fx.m, &limits);
     void *memory = malloc(bytes);
     arena a;
@@ -499,8 +503,8 @@ static void packing_is_deterministic_and_checked(void) {
 static void bad_batches_are_refused(void) {
     fixture fx;
     if (open_fixture("types/Q8_0", &fx)) {
-        forward_limits limits = {.max_tokens = 4, .max_outputs = 1, .max_positions = 8,
-                                 .n_workers = 1};
+        forward_limits limits = {
+            .max_tokens = 4, .max_outputs = 1, .max_positions = 8, .n_workers = 1};
         size_t bytes = forward_memory_bytes(&fx.m, &limits);
         void *memory = malloc(bytes);
         arena a;

@@ -13,7 +13,9 @@ static void philox_known_answers(void) {
     } cases[] = {
         {0, 0, 0, {0x6627e8d5u, 0xe169c58du, 0xbc57ac4cu, 0x9b00dbd8u}},
         {UINT64_MAX, UINT64_MAX, UINT64_MAX, {0x408f276du, 0x41c83b0eu, 0xa20bc7c6u, 0x6d5451fdu}},
-        {0x299f31d0a4093822u, 0x85a308d3243f6a88u, 0x0370734413198a2eu,
+        {0x299f31d0a4093822u,
+         0x85a308d3243f6a88u,
+         0x0370734413198a2eu,
          {0xd16cfe09u, 0x94fdccebu, 0x5001e420u, 0x24126ea1u}},
     };
     for (size_t i = 0; i < 3; i++) {
@@ -64,8 +66,8 @@ static void draws_follow_the_distribution(void) {
     uint64_t state = 3;
     fill(logits, &state);
     sampler_candidate scratch[N_VOCAB];
-    sampler_settings s = {.temperature = 1.5f, .top_k = 5, .top_p = 1, .repeat_penalty = 1,
-                          .seed = 7};
+    sampler_settings s = {
+        .temperature = 1.5f, .top_k = 5, .top_p = 1, .repeat_penalty = 1, .seed = 7};
     size_t best[5];
     for (size_t k = 0; k < 5; k++) {
         best[k] = N_VOCAB;
@@ -137,8 +139,8 @@ static void penalty_counts_a_token_once(void) {
 static void one_token_vocabulary(void) {
     float logit = -3.0f;
     sampler_candidate scratch[1];
-    sampler_settings s = {.temperature = 1, .top_k = 40, .top_p = 0.5f, .min_p = 0.5f,
-                          .repeat_penalty = 1.1f};
+    sampler_settings s = {
+        .temperature = 1, .top_k = 40, .top_p = 0.5f, .min_p = 0.5f, .repeat_penalty = 1.1f};
     int32_t recent = 0;
     CHECK_INT(sampler_choose(&s, &logit, 1, &recent, 1, 0, 0, scratch), 0);
 }

@@ -55,8 +55,8 @@ void check_bytes_at(const char *file, int line, const char *text, const void *fo
     const unsigned char *b = expected;
     for (size_t i = 0; i < size; i++) {
         if (a[i] != b[i]) {
-            check_fail(file, line, "%s differs at byte %zu of %zu: 0x%02x, expected 0x%02x", text, i,
-                       size, a[i], b[i]);
+            check_fail(file, line, "%s differs at byte %zu of %zu: 0x%02x, expected 0x%02x", text,
+                       i, size, a[i], b[i]);
             return;
         }
     }

@@ -20,14 +20,15 @@ void check_skip(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* Records a failure of the running test. */
 void check_fail(const char *file, int line, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
-void check_int_at(const char *file, int line, const char *text, long long found, long long expected);
+void check_int_at(const char *file, int line, const char *text, long long found,
+                  long long expected);
 void check_string_at(const char *file, int line, const char *text, const char *found,
                      const char *expected);
 void check_bytes_at(const char *file, int line, const char *text, const void *found,
                     const void *expected, size_t size);
 
-/* Reads a whole file (NUL-terminated for convenience); fails the program when it cannot. The path is relative to
- * the source tree's tests/data unless it starts with '/'. The caller frees. */
+/* Reads a whole file (NUL-terminated for convenience); fails the program when it cannot. The path
+ * is relative to the source tree's tests/data unless it starts with '/'. The caller frees. */
 void *check_read_file(const char *path, size_t *size_bytes);
 /* Absolute path of a file under tests/data; a static buffer of four turns. */
 const char *check_data_path(const char *relative);

@@ -51,8 +51,8 @@ tars_status arch_key_u32(const gguf_file *file, const char *suffix, int64_t othe
         return TARS_OK;
     }
     if (!key || !gguf_key_u64(key, &value)) {
-        error_set(err, TARS_MALFORMED,
-                  key ? "key %s is no whole number" : "key %s is missing", name);
+        error_set(err, TARS_MALFORMED, key ? "key %s is no whole number" : "key %s is missing",
+                  name);
         error_where(err, "%s", name);
         return TARS_MALFORMED;
     }
@@ -111,9 +111,9 @@ tars_status arch_describe(const arch_family *family, const gguf_file *file, mode
         status = gguf_get_array(file, "tokenizer.ggml.tokens", GGUF_STRING, &tokens, err);
     }
     if (status != TARS_OK) {
-        return status == TARS_NOT_FOUND ? error_set(err, TARS_MALFORMED,
-                                                    "the file has no tokenizer.ggml.tokens")
-                                        : status;
+        return status == TARS_NOT_FOUND
+                   ? error_set(err, TARS_MALFORMED, "the file has no tokenizer.ggml.tokens")
+                   : status;
     }
     if (tokens->count == 0 || tokens->count > MODEL_MAX_VOCAB) {
         error_set(err, TARS_MALFORMED, "a vocabulary of %llu tokens; 1 to %u are possible",

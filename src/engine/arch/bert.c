@@ -12,12 +12,12 @@ static tars_status describe(const gguf_file *file, model_hparams *p, tars_error 
         status = arch_key_u32(file, "feed_forward_length", -1, 1, MODEL_MAX_FF, &p->n_ff, err);
     }
     if (status == TARS_OK) {
-        status = arch_key_u32(file, "context_length", -1, 1, MODEL_MAX_CONTEXT, &p->context_length,
-                              err);
+        status =
+            arch_key_u32(file, "context_length", -1, 1, MODEL_MAX_CONTEXT, &p->context_length, err);
     }
     if (status == TARS_OK) {
-        status = arch_key_u32(file, "attention.head_count", -1, 1, MODEL_MAX_HEADS, &p->n_heads,
-                              err);
+        status =
+            arch_key_u32(file, "attention.head_count", -1, 1, MODEL_MAX_HEADS, &p->n_heads, err);
     }
     if (status == TARS_OK &&
         (p->n_embd % p->n_heads != 0 || p->n_embd / p->n_heads > MODEL_MAX_HEAD_DIM)) {

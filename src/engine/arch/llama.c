@@ -3,8 +3,8 @@
 #include "engine/arch/arch.h"
 
 static tars_status describe_heads(const gguf_file *file, model_hparams *p, tars_error *err) {
-    tars_status status = arch_key_u32(file, "attention.head_count", -1, 1, MODEL_MAX_HEADS,
-                                      &p->n_heads, err);
+    tars_status status =
+        arch_key_u32(file, "attention.head_count", -1, 1, MODEL_MAX_HEADS, &p->n_heads, err);
     if (status == TARS_OK) {
         status = arch_key_u32(file, "attention.head_count_kv", p->n_heads, 1, p->n_heads,
                               &p->n_kv_heads, err);

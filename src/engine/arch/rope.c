@@ -9,7 +9,9 @@ static double yarn_dimension(double n_dims, double context, double rotations, do
     return n_dims * arith_log64(context / (rotations * two_pi)) / (2.0 * arith_log64(base));
 }
 
-static double clamp(double x, double low, double high) { return x < low ? low : x > high ? high : x; }
+static double clamp(double x, double low, double high) {
+    return x < low ? low : x > high ? high : x;
+}
 
 static double floor_of(double x) {
     double truncated = (double)(int64_t)x;
@@ -54,8 +56,8 @@ static tars_status read_scaling(const gguf_file *file, const model_hparams *p, r
                               &s->attention_factor, err);
     }
     if (status == TARS_OK) {
-        status = arch_key_f32(file, "rope.scaling.yarn_beta_fast", 32.0f, 1e-3f, 1e6f, &s->beta_fast,
-                              err);
+        status = arch_key_f32(file, "rope.scaling.yarn_beta_fast", 32.0f, 1e-3f, 1e6f,
+                              &s->beta_fast, err);
     }
     if (status == TARS_OK) {
         status = arch_key_f32(file, "rope.scaling.yarn_beta_slow", 1.0f, 1e-3f, 1e6f, &s->beta_slow,

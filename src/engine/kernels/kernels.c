@@ -15,7 +15,9 @@ static const kernel_row kernel_rows[] = {
     {&kernel_scalar, 0},
 };
 
-size_t kernel_count(void) { return sizeof kernel_rows / sizeof kernel_rows[0]; }
+size_t kernel_count(void) {
+    return sizeof kernel_rows / sizeof kernel_rows[0];
+}
 
 const kernel_table *kernel_at(size_t index) {
     return index < kernel_count() ? kernel_rows[index].table : NULL;

@@ -70,8 +70,8 @@ typedef struct kernel_table {
     /* by tensor_type; NULL where the type is not computable */
     void (*matmul[KERNEL_TYPES])(const matmul_task *task);
 
-    /* Rule 10 for one row, blocks of 32: q[n], d, ds, sums [n / 32]; n a multiple of 32. Returns false when
-     * a value is not finite (the outputs are then unspecified). */
+    /* Rule 10 for one row, blocks of 32: q[n], d, ds, sums [n / 32]; n a multiple of 32. Returns
+     * false when a value is not finite (the outputs are then unspecified). */
     bool (*quantize_32)(const float *x, size_t n, int8_t *q, float *d, float *ds, int32_t *sums);
     /* Blocks of 256: d[n / 256], sums16[n / 16]; n a multiple of 256. */
     bool (*quantize_256)(const float *x, size_t n, int8_t *q, float *d, int16_t *sums16);
@@ -88,9 +88,9 @@ typedef struct kernel_table {
     void (*store_key)(const float *key, size_t head_dim, kv_type type, size_t position, void *keys);
     void (*store_value)(const float *value, size_t n, kv_type type, void *target);
 
-    void (*add)(float *y, const float *x, size_t n);                /* y += x */
-    void (*silu_multiply)(float *gate, const float *up, size_t n);  /* gate = silu(gate)·up */
-    void (*gelu_erf)(float *x, size_t n);                           /* x = gelu(x) */
+    void (*add)(float *y, const float *x, size_t n);               /* y += x */
+    void (*silu_multiply)(float *gate, const float *up, size_t n); /* gate = silu(gate)·up */
+    void (*gelu_erf)(float *x, size_t n);                          /* x = gelu(x) */
     void (*gelu_tanh)(float *x, size_t n);
     void (*gelu_erf_multiply)(float *gate, const float *up, size_t n);
     void (*gelu_tanh_multiply)(float *gate, const float *up, size_t n);
@@ -101,7 +101,7 @@ typedef struct kernel_table {
 
 /* Bits of what a CPU offers, as the platform reports them. */
 typedef enum kernel_feature {
-    KERNEL_HAS_AVX2 = 1u << 0, /* with FMA, F16C, BMI2 */
+    KERNEL_HAS_AVX2 = 1u << 0,   /* with FMA, F16C, BMI2 */
     KERNEL_HAS_AVX512 = 1u << 1, /* F, BW, VL, DQ and VNNI */
     KERNEL_HAS_NEON_DOT = 1u << 2
 } kernel_feature;

@@ -120,8 +120,8 @@ INLINE void block32_tile(uint32_t type, const token_tile *tile, int n) {
                     isum = _mm256_madd_epi16(isum, ones);
                 }
                 if (type == TENSOR_Q4_0) {
-                    isum = _mm256_sub_epi32(isum,
-                                            _mm256_slli_epi32(_mm256_set1_epi32(sums[at]), 3));
+                    isum =
+                        _mm256_sub_epi32(isum, _mm256_slli_epi32(_mm256_set1_epi32(sums[at]), 3));
                 }
                 __m256 both = _mm256_mul_ps(scale, _mm256_set1_ps(d[at]));
                 sum[t] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(isum), both, sum[t]);
@@ -157,7 +157,9 @@ INLINE __m256i doubled(__m256i scales) {
                            _mm256_slli_epi32(scales, 16));
 }
 
-INLINE __m128i load_8(const uint8_t *p) { return _mm_loadl_epi64((const __m128i *)(const void *)p); }
+INLINE __m128i load_8(const uint8_t *p) {
+    return _mm_loadl_epi64((const __m128i *)(const void *)p);
+}
 
 INLINE void q4_k_segment(const uint8_t *w, size_t half, const int8_t *const *x,
                          const int16_t *const *sums16, __m256i *isum, __m256i *imin, int n) {
@@ -182,8 +184,8 @@ INLINE void q4_k_segment(const uint8_t *w, size_t half, const int8_t *const *x,
             (const __m128i *)(const void *)(w + l.sub_mins + 32 * pair + 16 * half)));
 #pragma GCC unroll 4
         for (int t = 0; t < n; t++) {
-            imin[t] = _mm256_add_epi32(imin[t],
-                                       _mm256_madd_epi16(m, sum_pair(sums16[t] + 4 * pair)));
+            imin[t] =
+                _mm256_add_epi32(imin[t], _mm256_madd_epi16(m, sum_pair(sums16[t] + 4 * pair)));
         }
     }
 }
@@ -206,10 +208,10 @@ INLINE void q6_k_segment(const uint8_t *w, size_t half, const int8_t *const *x,
         __m256i sc = doubled(plain);
 #pragma GCC unroll 2
         for (int pair = 0; pair < 2; pair++) {
-            __m256i q0 = _mm256_and_si256(_mm256_srl_epi16(load_256(nibbles + 128 * pair), shift),
-                                          low);
-            __m256i q1 = _mm256_and_si256(
-                _mm256_srl_epi16(load_256(nibbles + 128 * pair + 64), shift), low);
+            __m256i q0 =
+                _mm256_and_si256(_mm256_srl_epi16(load_256(nibbles + 128 * pair), shift), low);
+            __m256i q1 =
+                _mm256_and_si256(_mm256_srl_epi16(load_256(nibbles + 128 * pair + 64), shift), low);
             q0 = _mm256_or_si256(q0, high[2 * pair]);
             q1 = _mm256_or_si256(q1, high[2 * pair + 1]);
 #pragma GCC unroll 4
@@ -259,13 +261,12 @@ INLINE void block256_tile(uint32_t type, const token_tile *tile, int n) {
                                              : _mm256_setzero_ps();
 #pragma GCC unroll 4
         for (int t = 0; t < n; t++) {
-            __m256 d_x =
-                _mm256_set1_ps(in->d[(tile->token + (size_t)t) * in->block_stride + s]);
+            __m256 d_x = _mm256_set1_ps(in->d[(tile->token + (size_t)t) * in->block_stride + s]);
             __m256 sum = _mm256_fmadd_ps(_mm256_cvtepi32_ps(isum[t]), _mm256_mul_ps(scale, d_x),
                                          _mm256_setzero_ps());
             if (type == TENSOR_Q4_K) {
-                sum = _mm256_fnmadd_ps(_mm256_cvtepi32_ps(imin[t]), _mm256_mul_ps(minimum, d_x),
-                                       sum);
+                sum =
+                    _mm256_fnmadd_ps(_mm256_cvtepi32_ps(imin[t]), _mm256_mul_ps(minimum, d_x), sum);
             }
             total[t] = _mm256_add_ps(total[t], sum);
             x[t] += 256;
@@ -309,7 +310,8 @@ INLINE void float_tile(uint32_t type, const token_tile *tile, int n) {
             __m256 w = float_weights(type, segment, i, tile->half);
 #pragma GCC unroll 4
             for (int t = 0; t < n; t++) {
-                sum[t] = _mm256_fmadd_ps(w, _mm256_set1_ps(x[(size_t)t * in->x_stride + i]), sum[t]);
+                sum[t] =
+                    _mm256_fmadd_ps(w, _mm256_set1_ps(x[(size_t)t * in->x_stride + i]), sum[t]);
             }
         }
 #pragma GCC unroll 4
@@ -362,11 +364,27 @@ INLINE void matmul(uint32_t type, const matmul_task *task) {
     }
 }
 
-void avx2_matmul_f32(const matmul_task *task) { matmul(TENSOR_F32, task); }
-void avx2_matmul_f16(const matmul_task *task) { matmul(TENSOR_F16, task); }
-void avx2_matmul_bf16(const matmul_task *task) { matmul(TENSOR_BF16, task); }
-void avx2_matmul_q4_0(const matmul_task *task) { matmul(TENSOR_Q4_0, task); }
-void avx2_matmul_q4_1(const matmul_task *task) { matmul(TENSOR_Q4_1, task); }
-void avx2_matmul_q8_0(const matmul_task *task) { matmul(TENSOR_Q8_0, task); }
-void avx2_matmul_q4_k(const matmul_task *task) { matmul(TENSOR_Q4_K, task); }
-void avx2_matmul_q6_k(const matmul_task *task) { matmul(TENSOR_Q6_K, task); }
+void avx2_matmul_f32(const matmul_task *task) {
+    matmul(TENSOR_F32, task);
+}
+void avx2_matmul_f16(const matmul_task *task) {
+    matmul(TENSOR_F16, task);
+}
+void avx2_matmul_bf16(const matmul_task *task) {
+    matmul(TENSOR_BF16, task);
+}
+void avx2_matmul_q4_0(const matmul_task *task) {
+    matmul(TENSOR_Q4_0, task);
+}
+void avx2_matmul_q4_1(const matmul_task *task) {
+    matmul(TENSOR_Q4_1, task);
+}
+void avx2_matmul_q8_0(const matmul_task *task) {
+    matmul(TENSOR_Q8_0, task);
+}
+void avx2_matmul_q4_k(const matmul_task *task) {
+    matmul(TENSOR_Q4_K, task);
+}
+void avx2_matmul_q6_k(const matmul_task *task) {
+    matmul(TENSOR_Q6_K, task);
+}

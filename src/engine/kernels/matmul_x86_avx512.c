@@ -107,8 +107,8 @@ INLINE void block32_tile(uint32_t type, const token_tile *tile, int n) {
                 dot_nibbles(quants, x, acc, n);
             }
             __m512 scale = widen_halves(segment + l.scales + 32 * b);
-            __m512 offset = type == TENSOR_Q4_1 ? widen_halves(segment + l.mins + 32 * b)
-                                                : _mm512_setzero_ps();
+            __m512 offset =
+                type == TENSOR_Q4_1 ? widen_halves(segment + l.mins + 32 * b) : _mm512_setzero_ps();
 #pragma GCC unroll 8
             for (int t = 0; t < n; t++) {
                 size_t at = (size_t)t * in->block_stride + block;
@@ -163,8 +163,8 @@ INLINE void q4_k_segment(const uint8_t *w, const int8_t *const *x, const int16_t
             _mm256_loadu_si256((const __m256i *)(const void *)(w + l.sub_mins + 32 * pair)));
 #pragma GCC unroll 8
         for (int t = 0; t < n; t++) {
-            imin[t] = _mm512_add_epi32(imin[t],
-                                       _mm512_madd_epi16(m, sum_pair(sums16[t] + 4 * pair)));
+            imin[t] =
+                _mm512_add_epi32(imin[t], _mm512_madd_epi16(m, sum_pair(sums16[t] + 4 * pair)));
         }
     }
 }
@@ -189,8 +189,7 @@ INLINE void q6_k_segment(const uint8_t *w, const int8_t *const *x, const int16_t
 #pragma GCC unroll 4
         for (int i = 0; i < 4; i++) {
             __m512i raw = _mm512_loadu_si512(nibbles + 64 * i);
-            __m512i q = _mm512_and_si512(
-                _mm512_srl_epi16(raw, _mm_cvtsi32_si128(shift)), low);
+            __m512i q = _mm512_and_si512(_mm512_srl_epi16(raw, _mm_cvtsi32_si128(shift)), low);
             q = _mm512_or_si512(q, high[i]);
 #pragma GCC unroll 8
             for (int t = 0; t < n; t++) {
@@ -233,17 +232,15 @@ INLINE void block256_tile(uint32_t type, const token_tile *tile, int n) {
             q6_k_segment(segment, x, sums16, isum, n);
         }
         __m512 scale = widen_halves(segment + l.scales);
-        __m512 minimum =
-            type == TENSOR_Q4_K ? widen_halves(segment + l.mins) : _mm512_setzero_ps();
+        __m512 minimum = type == TENSOR_Q4_K ? widen_halves(segment + l.mins) : _mm512_setzero_ps();
 #pragma GCC unroll 8
         for (int t = 0; t < n; t++) {
-            __m512 d_x =
-                _mm512_set1_ps(in->d[(tile->token + (size_t)t) * in->block_stride + s]);
+            __m512 d_x = _mm512_set1_ps(in->d[(tile->token + (size_t)t) * in->block_stride + s]);
             __m512 sum = _mm512_fmadd_ps(_mm512_cvtepi32_ps(isum[t]), _mm512_mul_ps(scale, d_x),
                                          _mm512_setzero_ps());
             if (type == TENSOR_Q4_K) {
-                sum = _mm512_fnmadd_ps(_mm512_cvtepi32_ps(imin[t]), _mm512_mul_ps(minimum, d_x),
-                                       sum);
+                sum =
+                    _mm512_fnmadd_ps(_mm512_cvtepi32_ps(imin[t]), _mm512_mul_ps(minimum, d_x), sum);
             }
             total[t] = _mm512_add_ps(total[t], sum);
             x[t] += 256;
@@ -287,7 +284,8 @@ INLINE void float_tile(uint32_t type, const token_tile *tile, int n) {
             __m512 w = float_weights(type, segment, i);
 #pragma GCC unroll 8
             for (int t = 0; t < n; t++) {
-                sum[t] = _mm512_fmadd_ps(w, _mm512_set1_ps(x[(size_t)t * in->x_stride + i]), sum[t]);
+                sum[t] =
+                    _mm512_fmadd_ps(w, _mm512_set1_ps(x[(size_t)t * in->x_stride + i]), sum[t]);
             }
         }
 #pragma GCC unroll 8
@@ -315,8 +313,8 @@ INLINE void run_tile(uint32_t type, const token_tile *tile, int n) {
 INLINE void matmul(uint32_t type, const matmul_task *task) {
     for (size_t g = task->group_begin; g < task->group_end; g++) {
         token_tile at = {.group = task->weights + g * task->group_bytes,
-                   .in = task->in,
-                   .out_stride = task->out_stride};
+                         .in = task->in,
+                         .out_stride = task->out_stride};
         size_t t = task->token_begin;
         for (; t < task->token_end;) {
             size_t left = task->token_end - t;
@@ -339,11 +337,27 @@ INLINE void matmul(uint32_t type, const matmul_task *task) {
     }
 }
 
-void avx512_matmul_f32(const matmul_task *task) { matmul(TENSOR_F32, task); }
-void avx512_matmul_f16(const matmul_task *task) { matmul(TENSOR_F16, task); }
-void avx512_matmul_bf16(const matmul_task *task) { matmul(TENSOR_BF16, task); }
-void avx512_matmul_q4_0(const matmul_task *task) { matmul(TENSOR_Q4_0, task); }
-void avx512_matmul_q4_1(const matmul_task *task) { matmul(TENSOR_Q4_1, task); }
-void avx512_matmul_q8_0(const matmul_task *task) { matmul(TENSOR_Q8_0, task); }
-void avx512_matmul_q4_k(const matmul_task *task) { matmul(TENSOR_Q4_K, task); }
-void avx512_matmul_q6_k(const matmul_task *task) { matmul(TENSOR_Q6_K, task); }
+void avx512_matmul_f32(const matmul_task *task) {
+    matmul(TENSOR_F32, task);
+}
+void avx512_matmul_f16(const matmul_task *task) {
+    matmul(TENSOR_F16, task);
+}
+void avx512_matmul_bf16(const matmul_task *task) {
+    matmul(TENSOR_BF16, task);
+}
+void avx512_matmul_q4_0(const matmul_task *task) {
+    matmul(TENSOR_Q4_0, task);
+}
+void avx512_matmul_q4_1(const matmul_task *task) {
+    matmul(TENSOR_Q4_1, task);
+}
+void avx512_matmul_q8_0(const matmul_task *task) {
+    matmul(TENSOR_Q8_0, task);
+}
+void avx512_matmul_q4_k(const matmul_task *task) {
+    matmul(TENSOR_Q4_K, task);
+}
+void avx512_matmul_q6_k(const matmul_task *task) {
+    matmul(TENSOR_Q6_K, task);
+}

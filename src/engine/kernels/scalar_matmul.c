@@ -151,11 +151,27 @@ static void matmul(const matmul_task *task, uint32_t type,
     }
 }
 
-void scalar_matmul_f32(const matmul_task *task) { matmul(task, TENSOR_F32, float_segment); }
-void scalar_matmul_f16(const matmul_task *task) { matmul(task, TENSOR_F16, float_segment); }
-void scalar_matmul_bf16(const matmul_task *task) { matmul(task, TENSOR_BF16, float_segment); }
-void scalar_matmul_q4_0(const matmul_task *task) { matmul(task, TENSOR_Q4_0, block32_segment); }
-void scalar_matmul_q4_1(const matmul_task *task) { matmul(task, TENSOR_Q4_1, block32_segment); }
-void scalar_matmul_q8_0(const matmul_task *task) { matmul(task, TENSOR_Q8_0, block32_segment); }
-void scalar_matmul_q4_k(const matmul_task *task) { matmul(task, TENSOR_Q4_K, q4_k_segment); }
-void scalar_matmul_q6_k(const matmul_task *task) { matmul(task, TENSOR_Q6_K, q6_k_segment); }
+void scalar_matmul_f32(const matmul_task *task) {
+    matmul(task, TENSOR_F32, float_segment);
+}
+void scalar_matmul_f16(const matmul_task *task) {
+    matmul(task, TENSOR_F16, float_segment);
+}
+void scalar_matmul_bf16(const matmul_task *task) {
+    matmul(task, TENSOR_BF16, float_segment);
+}
+void scalar_matmul_q4_0(const matmul_task *task) {
+    matmul(task, TENSOR_Q4_0, block32_segment);
+}
+void scalar_matmul_q4_1(const matmul_task *task) {
+    matmul(task, TENSOR_Q4_1, block32_segment);
+}
+void scalar_matmul_q8_0(const matmul_task *task) {
+    matmul(task, TENSOR_Q8_0, block32_segment);
+}
+void scalar_matmul_q4_k(const matmul_task *task) {
+    matmul(task, TENSOR_Q4_K, q4_k_segment);
+}
+void scalar_matmul_q6_k(const matmul_task *task) {
+    matmul(task, TENSOR_Q6_K, q6_k_segment);
+}

@@ -224,7 +224,8 @@ static void rope(float *x, const float *cosine, const float *sine, size_t n_dims
     size_t i = 0;
     for (; i + 4 <= half; i += 4) {
         __m256 v = _mm256_loadu_ps(x + 2 * i);
-        __m256 c = _mm256_permutevar8x32_ps(_mm256_castps128_ps256(_mm_loadu_ps(cosine + i)), twice);
+        __m256 c =
+            _mm256_permutevar8x32_ps(_mm256_castps128_ps256(_mm_loadu_ps(cosine + i)), twice);
         __m256 s = _mm256_permutevar8x32_ps(_mm256_castps128_ps256(_mm_loadu_ps(sine + i)), twice);
         __m256 swapped = _mm256_permute_ps(v, 0xB1);
         /* even lanes x0c − x1s, odd lanes x1c + x0s */
@@ -323,9 +324,8 @@ static void weigh_tail(const attention_task *task, size_t first, size_t count, c
         float sum = 0.0f;
         for (size_t j = 0; j < count; j++) {
             size_t at = (first + j) * task->value_stride + c;
-            float v = task->type == KV_F16
-                          ? arith_f16_to_f32(((const uint16_t *)task->values)[at])
-                          : ((const float *)task->values)[at];
+            float v = task->type == KV_F16 ? arith_f16_to_f32(((const uint16_t *)task->values)[at])
+                                           : ((const float *)task->values)[at];
             sum = arith_fma(e[j], v, sum);
         }
         a[c] = sum;
@@ -446,8 +446,12 @@ INLINE void attend_typed(const attention_task *task, kv_type type) {
     }
 }
 
-static void attention_f16(const attention_task *task) { attend_typed(task, KV_F16); }
-static void attention_f32(const attention_task *task) { attend_typed(task, KV_F32); }
+static void attention_f16(const attention_task *task) {
+    attend_typed(task, KV_F16);
+}
+static void attention_f32(const attention_task *task) {
+    attend_typed(task, KV_F32);
+}
 
 static void attention(const attention_task *task) {
     (task->type == KV_F16 ? attention_f16 : attention_f32)(task);
@@ -489,8 +493,8 @@ INLINE void apply(float *x, const float *up, size_t n, __m256 (*function)(__m256
         const float *at = left == 8 ? x + i : sixteen(x + i, left, block);
         __m256 y = function(_mm256_loadu_ps(at));
         if (up) {
-            y = _mm256_mul_ps(
-                y, _mm256_loadu_ps(left == 8 ? up + i : sixteen(up + i, left, factors)));
+            y = _mm256_mul_ps(y,
+                              _mm256_loadu_ps(left == 8 ? up + i : sixteen(up + i, left, factors)));
         }
         if (left == 8) {
             _mm256_storeu_ps(x + i, y);
@@ -501,10 +505,18 @@ INLINE void apply(float *x, const float *up, size_t n, __m256 (*function)(__m256
     }
 }
 
-static void silu(float *x, size_t n) { apply(x, NULL, n, vector_silu_avx2); }
-static void gelu_erf(float *x, size_t n) { apply(x, NULL, n, vector_gelu_erf_avx2); }
-static void gelu_tanh(float *x, size_t n) { apply(x, NULL, n, vector_gelu_tanh_avx2); }
-static void silu_multiply(float *g, const float *up, size_t n) { apply(g, up, n, vector_silu_avx2); }
+static void silu(float *x, size_t n) {
+    apply(x, NULL, n, vector_silu_avx2);
+}
+static void gelu_erf(float *x, size_t n) {
+    apply(x, NULL, n, vector_gelu_erf_avx2);
+}
+static void gelu_tanh(float *x, size_t n) {
+    apply(x, NULL, n, vector_gelu_tanh_avx2);
+}
+static void silu_multiply(float *g, const float *up, size_t n) {
+    apply(g, up, n, vector_silu_avx2);
+}
 static void gelu_erf_multiply(float *g, const float *up, size_t n) {
     apply(g, up, n, vector_gelu_erf_avx2);
 }

@@ -9,7 +9,9 @@
 
 #define INLINE static inline __attribute__((always_inline))
 
-INLINE __mmask16 lanes(size_t n) { return n >= 16 ? (__mmask16)0xFFFF : (__mmask16)((1u << n) - 1); }
+INLINE __mmask16 lanes(size_t n) {
+    return n >= 16 ? (__mmask16)0xFFFF : (__mmask16)((1u << n) - 1);
+}
 
 /* Rule 6: the halvings of 16 partial sums. */
 INLINE float fold(__m512 p) {
@@ -110,8 +112,8 @@ static bool quantize_32(const float *x, size_t n, int8_t *q, float *d, float *ds
         /* Σ over 32 signed bytes: pairs to 16 bits, pairs to 32 bits, then across the lanes */
         __m256i pairs = _mm256_maddubs_epi16(_mm256_set1_epi8(1), bytes);
         __m256i fours = _mm256_madd_epi16(pairs, _mm256_set1_epi16(1));
-        __m128i half = _mm_add_epi32(_mm256_castsi256_si128(fours),
-                                     _mm256_extracti128_si256(fours, 1));
+        __m128i half =
+            _mm_add_epi32(_mm256_castsi256_si128(fours), _mm256_extracti128_si256(fours, 1));
         half = _mm_add_epi32(half, _mm_shuffle_epi32(half, 0x4E));
         half = _mm_add_epi32(half, _mm_shuffle_epi32(half, 0xB1));
         sums[b] = _mm_cvtsi128_si32(half);
@@ -270,9 +272,8 @@ static void weigh_tail(const attention_task *task, size_t first, size_t count, c
         float sum = 0.0f;
         for (size_t j = 0; j < count; j++) {
             size_t at = (first + j) * task->value_stride + c;
-            float v = task->type == KV_F16
-                          ? arith_f16_to_f32(((const uint16_t *)task->values)[at])
-                          : ((const float *)task->values)[at];
+            float v = task->type == KV_F16 ? arith_f16_to_f32(((const uint16_t *)task->values)[at])
+                                           : ((const float *)task->values)[at];
             sum = arith_fma(e[j], v, sum);
         }
         a[c] = sum;
@@ -362,8 +363,7 @@ INLINE void attend(const attention_task *task, kv_type type, int n) {
             count[i] = left < 256 ? left : 256;
             a[i] = segments + ((size_t)i * n_segments + s) * row;
             if (count[i] > 0) {
-                a[i][task->head_dim_v] =
-                    soften(e + 256 * i, count[i], &a[i][task->head_dim_v + 1]);
+                a[i][task->head_dim_v] = soften(e + 256 * i, count[i], &a[i][task->head_dim_v + 1]);
                 live++;
             }
         }
@@ -394,8 +394,12 @@ INLINE void attend_typed(const attention_task *task, kv_type type) {
     }
 }
 
-static void attention_f16(const attention_task *task) { attend_typed(task, KV_F16); }
-static void attention_f32(const attention_task *task) { attend_typed(task, KV_F32); }
+static void attention_f16(const attention_task *task) {
+    attend_typed(task, KV_F16);
+}
+static void attention_f32(const attention_task *task) {
+    attend_typed(task, KV_F32);
+}
 
 static void attention(const attention_task *task) {
     (task->type == KV_F16 ? attention_f16 : attention_f32)(task);
@@ -419,7 +423,8 @@ static void add(float *y, const float *x, size_t n) {
     for (size_t i = 0; i < n; i += 16) {
         __mmask16 m = lanes(n - i);
         _mm512_mask_storeu_ps(
-            y + i, m, _mm512_add_ps(_mm512_maskz_loadu_ps(m, y + i), _mm512_maskz_loadu_ps(m, x + i)));
+            y + i, m,
+            _mm512_add_ps(_mm512_maskz_loadu_ps(m, y + i), _mm512_maskz_loadu_ps(m, x + i)));
     }
 }
 
@@ -434,9 +439,15 @@ INLINE void apply(float *x, const float *up, size_t n, __m512 (*function)(__m512
     }
 }
 
-static void silu(float *x, size_t n) { apply(x, NULL, n, vector_silu_avx512); }
-static void gelu_erf(float *x, size_t n) { apply(x, NULL, n, vector_gelu_erf_avx512); }
-static void gelu_tanh(float *x, size_t n) { apply(x, NULL, n, vector_gelu_tanh_avx512); }
+static void silu(float *x, size_t n) {
+    apply(x, NULL, n, vector_silu_avx512);
+}
+static void gelu_erf(float *x, size_t n) {
+    apply(x, NULL, n, vector_gelu_erf_avx512);
+}
+static void gelu_tanh(float *x, size_t n) {
+    apply(x, NULL, n, vector_gelu_tanh_avx512);
+}
 static void silu_multiply(float *g, const float *up, size_t n) {
     apply(g, up, n, vector_silu_avx512);
 }

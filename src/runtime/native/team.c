@@ -29,7 +29,9 @@ void team_relax(unsigned spins) {
     }
 }
 
-unsigned team_size(const team *t) { return t->n_workers; }
+unsigned team_size(const team *t) {
+    return t->n_workers;
+}
 
 static unsigned wait_for_work(team *t, unsigned seen) {
     for (unsigned i = 0; i < SPINS_BEFORE_PARKING; i++) {
@@ -78,8 +80,8 @@ tars_status team_create(unsigned n_workers, team **out, tars_error *err) {
     *t = (team){.n_workers = n_workers, .members = members};
     for (unsigned i = 1; i < n_workers; i++) {
         members[i] = (member){.team = t, .worker = i};
-        tars_status status =
-            platform_thread_create("tars-worker", member_main, &members[i], &members[i].thread, err);
+        tars_status status = platform_thread_create("tars-worker", member_main, &members[i],
+                                                    &members[i].thread, err);
         if (status != TARS_OK) {
             team_destroy(t);
             return status;

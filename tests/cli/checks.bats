@@ -1,0 +1,72 @@
+#!/usr/bin/env bats
+# doctor and bench.
+# shellcheck disable=SC2016,SC2030,SC2031
+load helper
+
+setup_file() {
+    import_tiny
+}
+
+@test "doctor finds nothing wrong with a good store" {
+    capture "$TARS" doctor --json
+    expect_status 0
+    expect_json "all(set(c) == {'name','status','detail','fix'} for c in d['checks'])"
+    expect_json "all(c['status'] in ('ok','warn','fail','unavailable') for c in d['checks'])"
+    expect_json "all(c['detail'] for c in d['checks'])"
+    expect_json "not any(c['status'] == 'fail' for c in d['checks'])"
+    expect_json "{'cpu','threads','memory','disk','store','digest: tiny','pages: tiny','keys','runtime: native','pip','network'} <= {c['name'] for c in d['checks']}"
+    expect_json "next(c for c in d['checks'] if c['name'] == 'runtime: native')['status'] == 'ok'"
+    expect_json "next(c for c in d['checks'] if c['name'] == 'runtime: cuda')['status'] == 'unavailable'"
+    capture "$TARS" doctor
+    expect_output "runtime: wasm"
+}
+
+@test "doctor works without a store and makes none" {
+    TARS_HOME=$BATS_TEST_TMPDIR/none capture "$TARS" doctor --json
+    expect_status 0
+    [ ! -e "$BATS_TEST_TMPDIR/none" ]
+}
+
+@test "doctor fails on a key that others can read" {
+    cp -a "$TARS_HOME" "$BATS_TEST_TMPDIR/home"
+    export TARS_HOME=$BATS_TEST_TMPDIR/home
+    "$TARS" -q run tiny hello --max-tokens 2 --receipt "$BATS_TEST_TMPDIR/receipt" >/dev/null
+    chmod 644 "$TARS_HOME/keys/signing.key"
+    capture "$TARS" doctor --json
+    expect_status 1
+    expect_json "next(c for c in d['checks'] if c['name'] == 'keys')['status'] == 'fail'"
+}
+
+@test "bench llm measures the five figures" {
+    capture "$TARS" bench llm --model tiny --threads 1,2 --prompt 64 --generate 4 --count 2 --json
+    expect_status 0
+    expect_json "set(d['machine']) >= {'features','isa','n_cpus'}"
+    expect_json "len(d['results']) == 10"
+    expect_json "{r['name'] for r in d['results']} == {'prompt_64_tokens_per_second','generation_tokens_per_second','first_token_ms','ready_ms','private_bytes'}"
+    expect_json "all(set(r) == {'name','unit','median','p95','p99','best','samples','threads','model'} for r in d['results'])"
+    expect_json "all(r['median'] > 0 and r['samples'] == 2 and r['model'] == 'tiny' for r in d['results'])"
+    expect_json "{r['threads'] for r in d['results']} == {1, 2}"
+    expect_json "all(r['best'] >= r['median'] >= r['p95'] for r in d['results'] if r['unit'] == 'tokens/s')"
+    expect_json "all(r['best'] <= r['median'] <= r['p95'] for r in d['results'] if r['unit'] == 'ms')"
+}
+
+@test "bench takes the store's only model and prints a table" {
+    capture "$TARS" bench llm --threads 1 --prompt 16 --generate 4 --count 1
+    expect_status 0
+    expect_output "ready_ms"
+    expect_output "private_bytes"
+}
+
+@test "bench refuses wrong lists of threads and unknown kinds" {
+    for list in 0 "1,,2" "1," x "1,99999" ""; do
+        capture "$TARS" bench llm --model tiny --threads "$list"
+        expect_status 2
+    done
+    capture "$TARS" bench lln
+    expect_status 2
+    expect_error "llm"
+    for kind in start transform http trace agents; do
+        capture "$TARS" bench "$kind"
+        expect_status 5
+    done
+}
