@@ -52,12 +52,17 @@ static tars_status find_program(const char *name, char *out, size_t size_bytes) 
 static const char *last_words(char *log) {
     const char *best = "";
     bool best_is_error = false;
-    for (char *line = strtok(log, "\r\n"); line; line = strtok(NULL, "\r\n")) {
+    char *line = log + strspn(log, "\r\n");
+    while (*line) {
+        size_t length = strcspn(line, "\r\n");
+        char *next = line + length + strspn(line + length, "\r\n");
+        line[length] = '\0';
         bool is_error = strncmp(line, "ERROR:", 6) == 0;
         if (is_error || !best_is_error) {
             best = line;
             best_is_error = is_error;
         }
+        line = next;
     }
     return best;
 }

@@ -25,7 +25,7 @@ static tars_status split_path(const char *path, char folder[PLATFORM_PATH_BYTES]
     memcpy(folder, path, folder_length);
     folder[folder_length] = '\0';
     if (folder_length == 0) {
-        strcpy(folder, slash ? "/" : ".");
+        memcpy(folder, slash ? "/" : ".", 2);
     }
     return TARS_OK;
 }
