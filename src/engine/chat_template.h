@@ -1,7 +1,14 @@
 /* Chat templates: the Jinja templates that models bring along, rendered as Hugging Face's
  * transformers renders them. Ownership: a compiled template lives in the arena it was compiled
  * into and may be rendered by many threads at once; everything a rendering makes lives in its
- * scratch arena and is gone when it returns. */
+ * scratch arena and is gone when it returns.
+ *
+ * The language is that of Jinja 3.1 in its immutable sandbox with trim_blocks, lstrip_blocks, break
+ * and continue, the tag generation, and transformers' tojson, raise_exception and strftime_now.
+ * Refused as UNSUPPORTED: include, import, extends, block, autoescape, recursive loops; integers
+ * beyond 64 bits and powers of floats; printing functions and lazy sequences, whose text holds
+ * addresses; the filters random, pprint, xmlattr, urlize, striptags, wordwrap, filesizeformat;
+ * some rare methods of texts. */
 #ifndef ENGINE_CHAT_TEMPLATE_H
 #define ENGINE_CHAT_TEMPLATE_H
 
@@ -27,7 +34,8 @@ typedef struct chat_template_usage {
 } chat_template_usage;
 
 /* Parses the template; it copies the text. Errors, before anything is rendered: MALFORMED (syntax,
- * unknown filter), UNSUPPORTED, LIMIT, OUT_OF_MEMORY, with line and column in `where`. */
+ * unknown filter), UNSUPPORTED, LIMIT, OUT_OF_MEMORY, with line and column in `where`.
+ * Real templates take up to 15 times their length of the arena. */
 tars_status chat_template_compile(const char *text, size_t length, arena *memory,
                                   chat_template **out, tars_error *err);
 
@@ -36,7 +44,7 @@ tars_status chat_template_compile(const char *text, size_t length, arena *memory
  * of it has gone already. Errors: USAGE when the template calls raise_exception (its message is
  * the error's), MALFORMED for other failures of the template with these values, DENIED by the
  * sandbox, UNSUPPORTED, LIMIT, OUT_OF_MEMORY, UNAVAILABLE (no clock). `options` and `usage` may be
- * NULL. */
+ * NULL. A scratch arena of 1 MiB and four times the bytes of the messages is ample. */
 tars_status chat_template_render(const chat_template *tmpl, const template_value *context,
                                  const chat_template_options *options, arena *scratch,
                                  template_sink sink, void *sink_context, chat_template_usage *usage,

@@ -292,6 +292,13 @@ static void values(void) {
     const char text[] = "{{ l }}{{ b9 }}";
     CHECK_INT(fixture_render(&f, text, strlen(text), &context), TARS_OK);
     CHECK_STRING(f.output.data, "[True, 0.1, \"it's\", None]19");
+    /* bytes that are not UTF-8 are characters of their own and pass through */
+    const char odd[] =
+        "{{ x | length }}{{ x[1] == x[-2] }}{{ x | upper | trim }}{{ [x] }}{{ empty }}";
+    CHECK(template_dict_put(&f.memory, &context, "x", template_string(" \xFF\xC3", 3)));
+    CHECK(template_dict_put(&f.memory, &context, "empty", template_string(NULL, 0)));
+    CHECK_INT(fixture_render(&f, odd, strlen(odd), &context), TARS_OK);
+    CHECK_STRING(f.output.data, "3True\xFF\xC3[' \\xff\\xc3']");
     fixture_free(&f);
 }
 

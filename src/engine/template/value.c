@@ -19,7 +19,7 @@ template_value template_float(double value) {
 }
 
 template_value template_string(const char *bytes, size_t length) {
-    return (template_value){.type = TEMPLATE_STRING, .as.text = {bytes, length}};
+    return (template_value){.type = TEMPLATE_STRING, .as.text = {bytes ? bytes : "", length}};
 }
 
 template_value template_cstring(const char *text) {
