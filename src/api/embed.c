@@ -71,7 +71,7 @@ static tars_status tokenize_all(tars_job *job, size_t *offsets, tars_error *err)
         if (status != TARS_OK) {
             return status;
         }
-        int32_t *ids = (int32_t *)(void *)job->prompt_ids.bytes;
+        int32_t *ids = (int32_t *)job->prompt_ids.bytes;
         size_t n = job->prompt_ids.length / sizeof *ids - offsets[i];
         if (n > limit) {
             ids[offsets[i] + limit - 1] = ids[offsets[i] + n - 1];
@@ -151,7 +151,7 @@ tars_status job_run_embed(tars_job *job, tars_error *err) {
     tars_status status = offsets && vectors ? tokenize_all(job, offsets, err) : job_no_memory(err);
     if (status == TARS_OK) {
         embedding_work w = {.job = job,
-                            .ids = (const int32_t *)(const void *)job->prompt_ids.bytes,
+                            .ids = (const int32_t *)job->prompt_ids.bytes,
                             .offsets = offsets,
                             .n_texts = r->n_texts,
                             .n_embd = n_embd,

@@ -122,8 +122,8 @@ static tars_status keep_logits(generation *g, const float *logits, tars_error *e
 
 /* Tokens before the next one, for the repeat penalty: the end of prompt and answer. */
 static size_t recent_tokens(const tars_job *job, int32_t *recent) {
-    const int32_t *prompt = (const int32_t *)(const void *)job->prompt_ids.bytes;
-    const int32_t *answer = (const int32_t *)(const void *)job->ids.bytes;
+    const int32_t *prompt = (const int32_t *)job->prompt_ids.bytes;
+    const int32_t *answer = (const int32_t *)job->ids.bytes;
     size_t n_prompt = job->prompt_ids.length / sizeof *prompt;
     size_t n_all = n_prompt + job->ids.length / sizeof *answer;
     size_t n = n_all < SAMPLER_PENALTY_WINDOW ? n_all : SAMPLER_PENALTY_WINDOW;
@@ -250,7 +250,7 @@ static size_t reuse(generation *g, const int32_t *ids, size_t n) {
 
 static tars_status run(generation *g, tars_error *err) {
     tars_job *job = g->job;
-    const int32_t *ids = (const int32_t *)(const void *)job->prompt_ids.bytes;
+    const int32_t *ids = (const int32_t *)job->prompt_ids.bytes;
     size_t n = job->prompt_ids.length / sizeof *ids;
     tars_status status = choose_context(job, n, err);
     if (status == TARS_OK) {

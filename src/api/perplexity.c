@@ -53,7 +53,7 @@ static tars_status score_window(scoring *s, const int32_t *ids, size_t n, tars_e
 
 static tars_status score_all(scoring *s, size_t window, tars_error *err) {
     tars_job *job = s->job;
-    const int32_t *ids = (const int32_t *)(const void *)job->prompt_ids.bytes;
+    const int32_t *ids = (const int32_t *)job->prompt_ids.bytes;
     size_t n = job->prompt_ids.length / sizeof *ids;
     for (size_t at = 0; at + window <= n; at += window) {
         tars_status status = score_window(s, ids + at, window, err);

@@ -185,7 +185,7 @@ tars_status job_run_tokenize(tars_job *job, tars_error *err) {
     if (status != TARS_OK) {
         return status;
     }
-    const int32_t *ids = (const int32_t *)(const void *)job->prompt_ids.bytes;
+    const int32_t *ids = (const int32_t *)job->prompt_ids.bytes;
     size_t n = job->prompt_ids.length / sizeof *ids;
     for (size_t i = 0; i < n; i++) {
         tokenizer_text text = tokenizer_piece(&job->request->model->tokenizer, ids[i]);

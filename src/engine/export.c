@@ -18,7 +18,7 @@ static tars_status put(exporter *ex, const void *bytes, size_t length, tars_erro
 }
 
 static tars_status write_vector(exporter *ex, const pack_tensor *t, tars_error *err) {
-    const float *values = (const float *)(const void *)(ex->view->base + t->offset);
+    const float *values = (const float *)(ex->view->base + t->offset);
     if (t->type == TENSOR_F32) {
         return put(ex, values, (size_t)t->source_bytes, err);
     }

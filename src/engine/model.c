@@ -101,10 +101,10 @@ static tars_status place(const pack_view *pack, const pack_tensor *t, const slot
     uint8_t *place_at = (uint8_t *)target + s->offset;
     if (is_matrix) {
         weight w = weight_of(pack, t);
-        w.bias = ((weight *)(void *)place_at)->bias; /* may have come first */
+        w.bias = ((weight *)place_at)->bias; /* may have come first */
         memcpy(place_at, &w, sizeof w);
     } else {
-        const float *vector = (const float *)(const void *)(pack->base + t->offset);
+        const float *vector = (const float *)(pack->base + t->offset);
         memcpy(place_at, &vector, sizeof vector);
     }
     return TARS_OK;
@@ -196,7 +196,7 @@ tars_status model_open(const pack_view *pack, arena *memory, model *out, tars_er
         }
     }
     if (pack->hparams->rope_dim > 0) {
-        out->rope_frequency = (const double *)(const void *)pack->sections[PACK_ROPE].bytes;
+        out->rope_frequency = (const double *)pack->sections[PACK_ROPE].bytes;
     }
     out->attention_scale = 1.0f / arith_sqrt((float)pack->hparams->head_dim_k);
     return check_model(out, err);

@@ -21,7 +21,7 @@ typedef struct token_tile {
 } token_tile;
 
 INLINE __m256i load_256(const uint8_t *p) {
-    return _mm256_loadu_si256((const __m256i *)(const void *)p);
+    return _mm256_loadu_si256((const __m256i *)p);
 }
 
 INLINE __m256i broadcast_4(const int8_t *x) {
@@ -31,7 +31,7 @@ INLINE __m256i broadcast_4(const int8_t *x) {
 }
 
 INLINE __m256 widen_halves(const uint8_t *p) {
-    return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(const void *)p));
+    return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)p));
 }
 
 INLINE size_t width_at(size_t n_columns, size_t k) {
@@ -158,7 +158,7 @@ INLINE __m256i doubled(__m256i scales) {
 }
 
 INLINE __m128i load_8(const uint8_t *p) {
-    return _mm_loadl_epi64((const __m128i *)(const void *)p);
+    return _mm_loadl_epi64((const __m128i *)p);
 }
 
 INLINE void q4_k_segment(const uint8_t *w, size_t half, const int8_t *const *x,
@@ -180,8 +180,8 @@ INLINE void q4_k_segment(const uint8_t *w, size_t half, const int8_t *const *x,
         }
     }
     for (size_t pair = 0; pair < 4; pair++) {
-        __m256i m = _mm256_cvtepu8_epi16(_mm_loadu_si128(
-            (const __m128i *)(const void *)(w + l.sub_mins + 32 * pair + 16 * half)));
+        __m256i m = _mm256_cvtepu8_epi16(
+            _mm_loadu_si128((const __m128i *)(w + l.sub_mins + 32 * pair + 16 * half)));
 #pragma GCC unroll 4
         for (int t = 0; t < n; t++) {
             imin[t] =
@@ -281,12 +281,12 @@ INLINE void block256_tile(uint32_t type, const token_tile *tile, int n) {
 
 INLINE __m256 float_weights(uint32_t type, const uint8_t *w, size_t k, size_t half) {
     if (type == TENSOR_F32) {
-        return _mm256_loadu_ps((const float *)(const void *)(w + 64 * k + 32 * half));
+        return _mm256_loadu_ps((const float *)(w + 64 * k + 32 * half));
     }
     if (type == TENSOR_F16) {
         return widen_halves(w + 32 * k + 16 * half);
     }
-    __m128i bits = _mm_loadu_si128((const __m128i *)(const void *)(w + 32 * k + 16 * half));
+    __m128i bits = _mm_loadu_si128((const __m128i *)(w + 32 * k + 16 * half));
     return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(bits), 16));
 }
 

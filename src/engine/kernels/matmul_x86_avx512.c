@@ -26,7 +26,7 @@ INLINE __m512i broadcast_4(const int8_t *x) {
 }
 
 INLINE __m512 widen_halves(const uint8_t *p) {
-    return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)(const void *)p));
+    return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)p));
 }
 
 INLINE size_t width_at(size_t n_columns, size_t k) {
@@ -151,16 +151,16 @@ INLINE void q4_k_segment(const uint8_t *w, const int8_t *const *x, const int16_t
             at[t] = x[t] + 32 * j;
         }
         dot_nibbles(w + l.quants + 256 * j, at, acc, n);
-        __m512i sc = _mm512_cvtepu8_epi32(
-            _mm_loadu_si128((const __m128i *)(const void *)(w + l.sub_scales + 16 * j)));
+        __m512i sc =
+            _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)(w + l.sub_scales + 16 * j)));
 #pragma GCC unroll 8
         for (int t = 0; t < n; t++) {
             isum[t] = _mm512_add_epi32(isum[t], _mm512_mullo_epi32(acc[t], sc));
         }
     }
     for (size_t pair = 0; pair < 4; pair++) {
-        __m512i m = _mm512_cvtepu8_epi16(
-            _mm256_loadu_si256((const __m256i *)(const void *)(w + l.sub_mins + 32 * pair)));
+        __m512i m =
+            _mm512_cvtepu8_epi16(_mm256_loadu_si256((const __m256i *)(w + l.sub_mins + 32 * pair)));
 #pragma GCC unroll 8
         for (int t = 0; t < n; t++) {
             imin[t] =
@@ -196,8 +196,8 @@ INLINE void q6_k_segment(const uint8_t *w, const int8_t *const *x, const int16_t
                 acc[t] = _mm512_dpbusd_epi32(acc[t], q, broadcast_4(x[t] + 16 * v + 4 * i));
             }
         }
-        __m512i sc = _mm512_cvtepi8_epi32(
-            _mm_loadu_si128((const __m128i *)(const void *)(w + l.sub_scales + 16 * v)));
+        __m512i sc =
+            _mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)(w + l.sub_scales + 16 * v)));
 #pragma GCC unroll 8
         for (int t = 0; t < n; t++) {
             isum[t] = _mm512_add_epi32(isum[t], _mm512_mullo_epi32(acc[t], sc));
@@ -255,12 +255,12 @@ INLINE void block256_tile(uint32_t type, const token_tile *tile, int n) {
 
 INLINE __m512 float_weights(uint32_t type, const uint8_t *w, size_t k) {
     if (type == TENSOR_F32) {
-        return _mm512_loadu_ps((const float *)(const void *)(w + 64 * k));
+        return _mm512_loadu_ps((const float *)(w + 64 * k));
     }
     if (type == TENSOR_F16) {
         return widen_halves(w + 32 * k);
     }
-    __m256i bits = _mm256_loadu_si256((const __m256i *)(const void *)(w + 32 * k));
+    __m256i bits = _mm256_loadu_si256((const __m256i *)(w + 32 * k));
     return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(bits), 16));
 }
 

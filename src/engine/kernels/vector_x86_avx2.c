@@ -115,7 +115,7 @@ INLINE uint32_t largest_bits(const float *x, size_t n) {
     const __m256i magnitude = _mm256_set1_epi32(0x7FFFFFFF);
     __m256i amax = _mm256_setzero_si256();
     for (size_t i = 0; i < n; i += 8) {
-        __m256i bits = _mm256_loadu_si256((const __m256i *)(const void *)(x + i));
+        __m256i bits = _mm256_loadu_si256((const __m256i *)(x + i));
         amax = _mm256_max_epu32(amax, _mm256_and_si256(bits, magnitude));
     }
     __m128i m = _mm_max_epu32(_mm256_castsi256_si128(amax), _mm256_extracti128_si256(amax, 1));
@@ -147,14 +147,14 @@ INLINE bool quantize_block(const float *x, size_t n, int8_t *q, float *d) {
         __m256i ab = _mm256_packs_epi32(round_8(x + i, id), round_8(x + i + 8, id));
         __m256i cd = _mm256_packs_epi32(round_8(x + i + 16, id), round_8(x + i + 24, id));
         __m256i bytes = _mm256_permutevar8x32_epi32(_mm256_packs_epi16(ab, cd), order);
-        _mm256_storeu_si256((__m256i *)(void *)(q + i), bytes);
+        _mm256_storeu_si256((__m256i *)(q + i), bytes);
     }
     return true;
 }
 
 /* Σ of signed bytes in each 16: four 32-bit sums a half, folded. */
 INLINE __m256i sum_fours(const int8_t *q) {
-    __m256i bytes = _mm256_loadu_si256((const __m256i *)(const void *)q);
+    __m256i bytes = _mm256_loadu_si256((const __m256i *)q);
     __m256i pairs = _mm256_maddubs_epi16(_mm256_set1_epi8(1), bytes);
     return _mm256_madd_epi16(pairs, _mm256_set1_epi16(1));
 }
@@ -241,8 +241,7 @@ static void rope(float *x, const float *cosine, const float *sine, size_t n_dims
 
 INLINE __m256 load_cache(const void *cache, kv_type type, size_t index) {
     if (type == KV_F16) {
-        return _mm256_cvtph_ps(
-            _mm_loadu_si128((const __m128i *)(const void *)((const uint16_t *)cache + index)));
+        return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)((const uint16_t *)cache + index)));
     }
     return _mm256_loadu_ps((const float *)cache + index);
 }
@@ -465,7 +464,7 @@ static void store_value(const float *value, size_t n, kv_type type, void *target
     uint16_t *halves = target;
     size_t i = 0;
     for (; i + 8 <= n; i += 8) {
-        _mm_storeu_si128((__m128i *)(void *)(halves + i),
+        _mm_storeu_si128((__m128i *)(halves + i),
                          vector_narrow_f16_avx2(_mm256_loadu_ps(value + i)));
     }
     for (; i < n; i++) {

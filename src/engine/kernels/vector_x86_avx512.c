@@ -93,13 +93,13 @@ INLINE bool quantize_block(const float *x, size_t n, int8_t *q, float *d) {
     __m512 id = _mm512_set1_ps(1.0f / *d);
     for (size_t i = 0; i < n; i += 16) {
         __m512i r = _mm512_cvtps_epi32(_mm512_mul_ps(_mm512_loadu_ps(x + i), id));
-        _mm_storeu_si128((__m128i *)(void *)(q + i), _mm512_cvtepi32_epi8(r));
+        _mm_storeu_si128((__m128i *)(q + i), _mm512_cvtepi32_epi8(r));
     }
     return true;
 }
 
 INLINE int32_t sum_16(const int8_t *q) {
-    __m512i wide = _mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)(const void *)q));
+    __m512i wide = _mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)q));
     return _mm512_reduce_add_epi32(wide);
 }
 
@@ -108,7 +108,7 @@ static bool quantize_32(const float *x, size_t n, int8_t *q, float *d, float *ds
         if (!quantize_block(x + 32 * b, 32, q + 32 * b, &d[b])) {
             return false;
         }
-        __m256i bytes = _mm256_loadu_si256((const __m256i *)(const void *)(q + 32 * b));
+        __m256i bytes = _mm256_loadu_si256((const __m256i *)(q + 32 * b));
         /* Σ over 32 signed bytes: pairs to 16 bits, pairs to 32 bits, then across the lanes */
         __m256i pairs = _mm256_maddubs_epi16(_mm256_set1_epi8(1), bytes);
         __m256i fours = _mm256_madd_epi16(pairs, _mm256_set1_epi16(1));
@@ -176,7 +176,7 @@ static void rope(float *x, const float *cosine, const float *sine, size_t n_dims
 INLINE __m512 load_cache(const void *cache, kv_type type, size_t index) {
     if (type == KV_F16) {
         return _mm512_cvtph_ps(
-            _mm256_loadu_si256((const __m256i *)(const void *)((const uint16_t *)cache + index)));
+            _mm256_loadu_si256((const __m256i *)((const uint16_t *)cache + index)));
     }
     return _mm512_loadu_ps((const float *)cache + index);
 }
