@@ -88,8 +88,7 @@ static const char *const bpe_tokens[] = {"a",
                                          "\xC4\xA0" /* Ġ: space */,
                                          "ab",
                                          "abc",
-                                         "\xC4\xA0"
-                                         "ab",
+                                         "\u0120ab",
                                          "bc",
                                          "<|end|>",
                                          "<s>",
@@ -225,25 +224,12 @@ static void test_ids(void) {
 
 /* ---- SentencePiece ---- */
 
-static const char *const spm_tokens[] = {"<unk>",
-                                         "<s>",
-                                         "</s>",
-                                         "<0xC3>",
-                                         "<0xA9>",
-                                         "<0xE2>",
-                                         "<0x96>",
-                                         "<0x81>",
-                                         "\xE2\x96\x81",
-                                         "a",
-                                         "b",
-                                         "ab",
-                                         "\xE2\x96\x81"
-                                         "a",
-                                         "ba",
-                                         "bab",
-                                         "\xE2\x96\x81\xE2\x96\x81",
-                                         "<s>a",
-                                         "x y"};
+static const char *const spm_tokens[] = {
+    "<unk>",        "<s>",    "</s>",   "<0xC3>",
+    "<0xA9>",       "<0xE2>", "<0x96>", "<0x81>",
+    "\xE2\x96\x81", "a",      "b",      "ab",
+    "\u2581a",      "ba",     "bab",    "\xE2\x96\x81\xE2\x96\x81",
+    "<s>a",         "x y"};
 static const int32_t spm_types[] = {2, 3, 3, 6, 6, 6, 6, 6, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
 static const float spm_scores[] = {0, 0, 0, 0, 0, 0, 0, 0, -9, -8, -7, -2, -3, -1, -4, -5, -6, 0};
 enum { U, S, E, XC3, XA9, XE2, X96, X81, MARK, SA, SB, SAB, MARK_A, SBA, BAB, MARK2 };
@@ -264,10 +250,7 @@ static void test_spm_merges(void) {
     EXPECT_IDS(&f, "bab", 0, BAB); /* ba, then bab */
     EXPECT_IDS(&f, " a", 0, MARK_A);
     EXPECT_IDS(&f, "  b", 0, MARK2, SB);
-    EXPECT_IDS(&f,
-               "\xE2\x96\x81"
-               "a",
-               0, MARK_A); /* the mark in a text is a space, too */
+    EXPECT_IDS(&f, "\u2581a", 0, MARK_A); /* the mark in a text is a space, too */
     EXPECT_IDS(&f,
                "\xC3\xA9"
                "a",

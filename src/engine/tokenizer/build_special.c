@@ -37,9 +37,7 @@ static const end_name end_names[END_NAMES] = {
     {"<|end_of_text|>", false},
     {"<|return|>", false},
     {"<|call|>", false},
-    {"<\xEF\xBD\x9C"
-     "end\xE2\x96\x81of\xE2\x96\x81sentence\xEF\xBD\x9C>",
-     false},
+    {"<\uFF5Cend\u2581of\u2581sentence\uFF5C>", false},
 };
 
 static int32_t find_raw(const tokenizer_builder *b, const char *text) {
