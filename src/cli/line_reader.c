@@ -9,6 +9,7 @@
 #include <string.h>
 
 enum { HISTORY_MAX_LINES = 1000, HISTORY_MAX_BYTES = 4 << 20, READ_BYTES = 4096 };
+enum { INTERRUPT_LOOK_NS = 200 * 1000 * 1000 };
 
 struct line_reader {
     const cli *cli;
@@ -23,12 +24,30 @@ struct line_reader {
     size_t length, capacity;
 };
 
+/* Waits for input and looks at the interrupt's flag now and then: one that comes just before the
+ * wait begins would else be noticed only at the next key. */
+static tars_status wait_for_input(tars_error *err) {
+    const platform_handle input = PLATFORM_STDIN;
+    uint32_t ready = 0;
+    tars_status status = TARS_TIMEOUT;
+    while (status == TARS_TIMEOUT) {
+        if (platform_interrupted() > 0) {
+            return error_set(err, TARS_CANCELLED, "interrupted");
+        }
+        status = platform_handle_wait(&input, 1, INTERRUPT_LOOK_NS, &ready, err);
+    }
+    return status;
+}
+
 /* One byte; LINE_END at the end of the input. */
 static line_result take_byte(line_reader *reader, char *out, tars_error *err) {
     if (reader->begin == reader->end) {
         reader->begin = reader->end = 0;
-        reader->read_status = platform_handle_read(PLATFORM_STDIN, reader->bytes,
-                                                   sizeof reader->bytes, &reader->end, err);
+        reader->read_status = wait_for_input(err);
+        if (reader->read_status == TARS_OK) {
+            reader->read_status = platform_handle_read(PLATFORM_STDIN, reader->bytes,
+                                                       sizeof reader->bytes, &reader->end, err);
+        }
         if (reader->read_status != TARS_OK) {
             return reader->read_status == TARS_CANCELLED ? LINE_INTERRUPTED : LINE_FAILED;
         }
@@ -49,6 +68,9 @@ static int read_character(EditLine *editor, wchar_t *out) {
         line_result result = take_byte(reader, &bytes[n], NULL);
         if (result != LINE_READ) {
             return result == LINE_END ? 0 : -1;
+        }
+        if (bytes[n] == '\0') { /* what became of a Ctrl-D typed while the terminal was not raw */
+            continue;
         }
         n++;
         uint32_t code_point = 0;
@@ -188,6 +210,7 @@ static line_result edit_line(line_reader *reader) {
     int count = 0;
     el_resize(reader->editor);
     reader->read_status = TARS_OK;
+    el_set(reader->editor, EL_PREP_TERM, 1); /* before the prompt invites to type */
     const char *text = el_gets(reader->editor, &count);
     if (!text || count <= 0) {
         return reader->read_status == TARS_CANCELLED ? LINE_INTERRUPTED

@@ -6,6 +6,7 @@
 
 enum {
     PROGRESS_INTERVAL_NS = 100 * 1000 * 1000,
+    PROGRESS_DELAY_NS = 300 * 1000 * 1000,
     PROGRESS_LINE_BYTES = 512,
     PROGRESS_BAR_MAX = 40,
     PROGRESS_BAR_MIN = 8,
@@ -154,7 +155,9 @@ bool progress_update(void *user, const char *step, uint64_t done, uint64_t total
         p->step_ns = now;
         p->step_done = done;
     }
-    if (new_step || now - p->drawn_ns >= PROGRESS_INTERVAL_NS || (total > 0 && done >= total)) {
+    bool is_quick = now - p->step_ns < PROGRESS_DELAY_NS; /* over before anybody could read it */
+    bool is_due = now - p->drawn_ns >= PROGRESS_INTERVAL_NS || (total > 0 && done >= total);
+    if (!is_quick && is_due) {
         p->drawn_ns = now;
         draw(p, done, total);
     }

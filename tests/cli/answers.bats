@@ -138,7 +138,7 @@ setup_file() {
     capture "$TARS" run tiny hello --memory 1KiB --json
     expect_status 4
     expect_json_error out_of_memory
-    yes "the quick brown fox" | head -n 90 >"$BATS_TEST_TMPDIR/long"
+    yes "the quick brown fox" | head -n 70 >"$BATS_TEST_TMPDIR/long"
     capture "$TARS" run tiny "@$BATS_TEST_TMPDIR/long" --force-isa scalar --threads 1 --timeout 1ms --json
     expect_status 4
     expect_json_error timeout

@@ -59,7 +59,7 @@ print(value if isinstance(value, str) else json.dumps(value))' \
 # expect_json EXPRESSION: true for the document.
 expect_json() {
     local found
-    found=$(json "$1") || fail "not exactly one JSON document, or not this: $1"
+    found=$(json "bool($1)") || fail "not exactly one JSON document, or not this: $1"
     [ "$found" = true ] || fail "expected of the document: $1"
 }
 

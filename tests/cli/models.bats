@@ -14,7 +14,7 @@ fresh_home() {
 }
 
 blob_of() {
-    find "$TARS_HOME/models/blobs" -type f | head -n 1
+    find "$TARS_HOME/models/blobs" -name '*.tars' | head -n 1
 }
 
 @test "import prints name, digest and size" {
@@ -107,6 +107,8 @@ blob_of() {
 }
 
 @test "pull suggests a name of the catalogue" {
+    fresh_home
+    cp "$ROOT/models/catalogue.yaml" "$TARS_HOME/"
     capture "$TARS" pull smollm3
     [ "$status" -ne 0 ]
     expect_error "smollm2"

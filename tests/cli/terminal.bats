@@ -22,13 +22,15 @@ setup_file() {
 }
 
 @test "Ctrl-C ends an answer, what there is stays" {
-    # The tiny model is quick: the answer may end before the key comes. One try of ten must hit it.
-    for _ in $(seq 10); do
-        capture terminal 'wait:tars' 'keys:\x03' -- "$TARS" -v run tiny "Once upon a time" --max-tokens 450 \
+    # The tiny model is quick: a key may come too early or too late. One try must hit an answer.
+    for delay in 0.1 0.15 0.2 0.25 0.3 0.4 0.5 0.05; do
+        capture terminal "sleep:$delay" 'keys:\x03' -- "$TARS" run tiny "Once upon a time" --max-tokens 450 \
             --force-isa scalar --threads 1 --temperature 1
         expect_output "[echo on]"
-        [[ $output == *"[exit 130]"* ]] && return 0
-        [[ $output == *"[exit 0]"* ]] || fail "neither ended nor interrupted"
+        if [[ $output == *"[exit 130]"* ]]; then
+            expect_output "tokens/s"
+            return 0
+        fi
     done
     skip "every answer ended before the key came"
 }
@@ -62,8 +64,8 @@ setup_file() {
 }
 
 @test "chat: lines are edited, commands work, Ctrl-D leaves" {
-    capture terminal 'wait:> ' 'keys:/hxx\x7f\x7felp\r' 'wait:Ctrl-D' 'wait:> ' 'keys:Hello\r' 'wait:> ' 'keys:\x04' \
-        -- "$TARS" chat tiny --max-tokens 4
+    capture terminal 'wait:> ' 'keys:/hxx\x7f\x7felp\r' 'wait:Ctrl-D' 'wait:> ' 'keys:Hello\r' 'wait:tokens/s' 'wait:> ' \
+        'keys:\x04' -- "$TARS" -v chat tiny --max-tokens 4
     expect_output "/reset"
     expect_output "[exit 0]"
     expect_output "[echo on]"
@@ -78,7 +80,7 @@ setup_file() {
 }
 
 @test "chat: lines are remembered for their owner alone" {
-    capture terminal 'wait:> ' 'keys:remember me\r' 'wait:> ' 'keys:\x04' -- "$TARS" chat tiny --max-tokens 2
+    capture terminal 'wait:> ' 'keys:remember me\r' 'wait:tokens/s' 'wait:> ' 'keys:\x04' -- "$TARS" -v chat tiny --max-tokens 2
     [ "$(stat -c %a "$TARS_HOME/chat_history")" = 600 ]
     grep -qx "remember me" "$TARS_HOME/chat_history"
     # the key for the line before
@@ -88,8 +90,8 @@ setup_file() {
 }
 
 @test "chat: characters beyond ASCII can be typed" {
-    capture terminal 'wait:> ' 'keys:\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80\r' 'wait:> ' 'keys:\x04' -- \
-        "$TARS" chat tiny --max-tokens 2
+    capture terminal 'wait:> ' 'keys:\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80\r' 'wait:tokens/s' 'wait:> ' 'keys:\x04' -- \
+        "$TARS" -v chat tiny --max-tokens 2
     expect_output "[exit 0]"
     grep -qx "ä€😀" "$TARS_HOME/chat_history"
 }
