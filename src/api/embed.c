@@ -111,6 +111,7 @@ static tars_status run_all(embedding_work *w, tars_error *err) {
         longest = n > longest ? n : longest;
     }
     unsigned n_workers = w->job->n_threads < w->n_texts ? w->job->n_threads : (unsigned)w->n_texts;
+    n_workers = n_workers > 0 ? n_workers : 1;
     void *memory = NULL;
     size_t memory_bytes = 0;
     tars_status status = make_encoders(w, n_workers, longest, &memory, &memory_bytes, err);
@@ -148,7 +149,12 @@ tars_status job_run_embed(tars_job *job, tars_error *err) {
     size_t n_embd = r->model->pack.hparams->n_embd;
     size_t *offsets = calloc(r->n_texts + 1, sizeof *offsets);
     float *vectors = calloc(r->n_texts, n_embd * sizeof *vectors);
-    tars_status status = offsets && vectors ? tokenize_all(job, offsets, err) : job_no_memory(err);
+    if (!offsets || !vectors) {
+        free(offsets);
+        free(vectors);
+        return job_no_memory(err);
+    }
+    tars_status status = tokenize_all(job, offsets, err);
     if (status == TARS_OK) {
         embedding_work w = {.job = job,
                             .ids = (const int32_t *)job->prompt_ids.bytes,

@@ -292,7 +292,7 @@ static void fill_result(tars_job *job, tars_result *out) {
 tars_status tars_job_wait(tars_job *job, tars_result *result, tars_error *err) {
     const job_kind *kind = kind_of(job->request->kind);
     tars_status status = job_check(job, err);
-    if (status == TARS_OK) {
+    if (status == TARS_OK && kind) { /* tars_submit checked the kind */
         status = kind->run(job, err);
     }
     job->usage.wall_ms = (double)(platform_clock_ns() - job->submitted_ns) / 1e6;
@@ -342,7 +342,7 @@ tars_status tars_estimate(tars_context *context, const tars_request *request,
                           uint64_t *private_bytes, tars_error *err) {
     tars_job *job = NULL;
     tars_status status = tars_submit(context, request, NULL, &job, err);
-    if (status != TARS_OK) {
+    if (!job) {
         return status;
     }
     size_t n_prompt = 0;

@@ -48,7 +48,7 @@ static inline void barrier_wait(barrier *b) {
     for (unsigned spins = 0;
          atomic_load_explicit(&b->generation, memory_order_acquire) == generation; spins++) {
         barrier_pause();
-        if (spins >= 4096 && b->relax) {
+        if (spins >= 512 && b->relax) {
             b->relax(spins);
         }
     }

@@ -145,9 +145,10 @@ static bool rule_matches(const char *rule, gguf_text name, uint32_t *layer) {
     size_t i = 0;
     for (; *rule; rule++) {
         if (*rule != '%') {
-            if (i >= name.length || name.bytes[i++] != *rule) {
+            if (i >= name.length || name.bytes[i] != *rule) {
                 return false;
             }
+            i++;
             continue;
         }
         size_t digits = 0;

@@ -4,7 +4,7 @@
 
 #include <stdlib.h>
 
-enum { SPINS_BEFORE_PARKING = 20000 };
+enum { SPINS_BEFORE_PARKING = 2000 };
 
 typedef struct member {
     team *team;
@@ -24,7 +24,7 @@ struct team {
 };
 
 void team_relax(unsigned spins) {
-    if (spins % 64 == 0) {
+    if (spins % 8 == 0) {
         platform_yield();
     }
 }
@@ -120,7 +120,7 @@ void team_run(team *t, void (*function)(void *argument, unsigned worker), void *
     for (unsigned spins = 0; atomic_load_explicit(&t->n_running, memory_order_acquire) != 0;
          spins++) {
         platform_cpu_relax();
-        if (spins > 4096) {
+        if (spins > 512) {
             team_relax(spins);
         }
     }
