@@ -266,7 +266,7 @@ static void run_products(const step *s, const product *products, size_t count, s
     for (size_t task = barrier_next_task(s->b); task < total; task = barrier_next_task(s->b)) {
         size_t i = 0;
         size_t index = task;
-        while (index >= n_chunks[i]) {
+        while (i + 1 < count && index >= n_chunks[i]) {
             index -= n_chunks[i++];
         }
         size_t begin = index * chunks[i];

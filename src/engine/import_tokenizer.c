@@ -212,7 +212,7 @@ tars_status import_tokenizer(const gguf_file *file, arena *memory, const void **
     if (status != TARS_OK) {
         return status;
     }
-    tokenizer_vocabulary v = {0};
+    tokenizer_vocabulary v = {.model = model};
     tokenizer_vocabulary_init(&v, model, pre[0] ? pre : NULL, n_tokens);
     v.tokens = tokens;
     status = read_scores(file, memory, &v, err);
