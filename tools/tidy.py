@@ -43,7 +43,8 @@ def digest_of(entry, salt):
     result = subprocess.run(words, cwd=entry["directory"], capture_output=True)
     if result.returncode != 0:
         return None
-    return hashlib.sha256(salt + result.stdout).hexdigest()
+    text = result.stdout.replace(str(ROOT).encode(), b".")  # another clone's results count too
+    return hashlib.sha256(salt + text).hexdigest()
 
 
 def check(entry, build, salt, cache):
