@@ -41,7 +41,7 @@ tokenizer_type builder_type(const tokenizer_builder *b, uint32_t id);
 /* The byte that "<0xHH>" names, or -1. */
 int builder_parse_byte(tokenizer_text text);
 /* Writes a token's piece; `out` has room for its text and one byte more. Returns its length.
- * *is_sound: the text is one that its model can produce. */
+ * *is_sound: plain text can become it, and it prints that text. */
 size_t builder_write_piece(const tokenizer_builder *b, uint32_t id, char *out, bool *is_sound);
 /* True when plain text may become this token through the text table. */
 bool builder_is_matchable(const tokenizer_builder *b, uint32_t id);

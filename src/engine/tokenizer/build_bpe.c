@@ -88,8 +88,9 @@ static bool is_one_letter(tokenizer_text text) {
     return utf8_decode(text.bytes, text.length, &letter) == text.length;
 }
 
-/* Control and unknown tokens stay out, or merging could produce them; single letters are in, for
- * there must be a token for each byte. */
+/* Tokens that print something else than their letters say stay out. So do control and unknown
+ * tokens, or merging could produce them; single letters are in, for there must be a token for each
+ * byte. */
 static void enter_tokens(symbol_table *table) {
     const tokenizer_builder *b = table->b;
     for (uint32_t id = 0; id < b->v->n_tokens; id++) {
@@ -97,7 +98,7 @@ static void enter_tokens(symbol_table *table) {
         tokenizer_type type = builder_type(b, id);
         bool hidden =
             type == TOKENIZER_CONTROL || type == TOKENIZER_UNKNOWN || type == TOKENIZER_BYTE;
-        if (text.length == 0 || (hidden && !is_one_letter(text))) {
+        if (!(b->attributes[id] & ATTRIBUTE_SOUND) || (hidden && !is_one_letter(text))) {
             continue;
         }
         tokenizer_text_slot *slot = find_slot(table, text);

@@ -94,6 +94,16 @@ static size_t write_bpe(const tokenizer_builder *b, tokenizer_text text, char *o
     return n;
 }
 
+/* Texts that stand for themselves as letters, too. */
+static bool is_plain_ascii(tokenizer_text text) {
+    for (size_t i = 0; i < text.length; i++) {
+        if (text.bytes[i] < 0x21 || text.bytes[i] > 0x7E) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static bool starts_with(tokenizer_text text, const char *beginning, size_t length) {
     return text.length >= length && memcmp(text.bytes, beginning, length) == 0;
 }
@@ -146,6 +156,7 @@ size_t builder_write_piece(const tokenizer_builder *b, uint32_t id, char *out, b
         return 1;
     }
     if (type != TOKENIZER_NORMAL && type != TOKENIZER_UNUSED) {
+        *is_sound = b->v->model != TOKENIZER_BPE || is_plain_ascii(text);
         memcpy(out, text.bytes, text.length);
         return text.length;
     }
