@@ -365,8 +365,9 @@ static void widen_block(uint32_t type, const block_parts *p, float *out) {
             float scaled = (float)p->q[k] * d;
             out[k] = scaled + m;
         } else if (type == TENSOR_Q4_K) {
-            float ds = d * (float)p->sc[k / 32];
-            float minimum = m * (float)p->mn[k / 32];
+            size_t sub = k / 32;
+            float ds = d * (float)p->sc[sub];
+            float minimum = m * (float)p->mn[sub];
             float scaled = (float)p->q[k] * ds;
             out[k] = scaled - minimum;
         } else {

@@ -170,8 +170,8 @@ static void for_each_isa(void (*test)(const kernel_table *)) {
             test(kernels);
             ran++;
         } else {
-            strncat(missing, kernels->name, sizeof missing - strlen(missing) - 2);
-            strcat(missing, " ");
+            size_t used = strlen(missing);
+            snprintf(missing + used, sizeof missing - used, "%s ", kernels->name);
         }
     }
     if (ran == 0) {

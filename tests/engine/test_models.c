@@ -263,7 +263,7 @@ static void llama_models_are_exact(void) {
     run_options exact = {kernel_best(test_kernel_features()), KV_F32, false, 1, 64};
     run_options half = {kernel_best(test_kernel_features()), KV_F16, false, 1, 64};
     for (size_t i = 0; i < N_LLAMA; i++) {
-        fixture fx;
+        fixture fx = {0};
         if (open_fixture(llama_models[i], &fx)) {
             distance d = distance_to(&fx, "exact", &exact);
             check_distance(llama_models[i], "distance", d.largest, tolerance(&fx, "exact"));
@@ -279,7 +279,7 @@ static void tensor_types_are_exact(void) {
     run_options exact = {kernel_best(test_kernel_features()), KV_F32, true, 1, 64};
     run_options quantised = {kernel_best(test_kernel_features()), KV_F32, false, 1, 64};
     for (size_t i = 0; i < N_TYPED; i++) {
-        fixture fx;
+        fixture fx = {0};
         if (open_fixture(type_models[i], &fx)) {
             distance d = distance_to(&fx, "exact", &exact);
             check_distance(type_models[i], "distance", d.largest, tolerance(&fx, "exact"));
@@ -299,7 +299,7 @@ static void bits_do_not_depend_on_how(void) {
                                         "types/BF16", "types/Q6_K"};
     unsigned features = test_kernel_features();
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        fixture fx;
+        fixture fx = {0};
         if (!open_fixture(names[i], &fx)) {
             close_fixture(&fx);
             continue;
@@ -337,7 +337,7 @@ static void bits_do_not_depend_on_how(void) {
 
 /* Two sequences in one batch, and a cache that is cut back and continued, change nothing. */
 static void sequences_do_not_disturb_each_other(void) {
-    fixture fx;
+    fixture fx = {0};
     if (!open_fixture("types/Q4_1", &fx)) {
         close_fixture(&fx);
         return;
@@ -431,7 +431,7 @@ static void run_encoder(const fixture *fx, const char *name, const kernel_table 
 static void bert_models_are_exact(void) {
     static const char *const names[] = {"arch/bert-mean", "arch/bert-cls"};
     for (size_t i = 0; i < 2; i++) {
-        fixture fx;
+        fixture fx = {0};
         if (open_fixture(names[i], &fx)) {
             run_encoder(&fx, names[i], kernel_best(test_kernel_features()));
             run_encoder(&fx, names[i], &kernel_scalar);
@@ -446,7 +446,7 @@ static void export_gives_the_file_back(void) {
         const char *name = i < N_LLAMA             ? llama_models[i]
                            : i < N_LLAMA + N_TYPED ? type_models[i - N_LLAMA]
                                                    : "arch/bert-mean";
-        fixture fx;
+        fixture fx = {0};
         if (open_fixture(name, &fx)) {
             memory_file exported = {0};
             byte_sink sink = {&exported, append};
@@ -466,8 +466,8 @@ static void export_gives_the_file_back(void) {
 }
 
 static void packing_is_deterministic_and_checked(void) {
-    fixture one;
-    fixture two;
+    fixture one = {0};
+    fixture two = {0};
     if (open_fixture("types/Q4_0", &one) && open_fixture("types/Q4_0", &two)) {
         CHECK_INT(one.packed.length, two.packed.length);
         CHECK_BYTES(one.packed.bytes, two.packed.bytes, one.packed.length);
@@ -501,7 +501,7 @@ static void packing_is_deterministic_and_checked(void) {
 }
 
 static void bad_batches_are_refused(void) {
-    fixture fx;
+    fixture fx = {0};
     if (open_fixture("types/Q8_0", &fx)) {
         forward_limits limits = {
             .max_tokens = 4, .max_outputs = 1, .max_positions = 8, .n_workers = 1};

@@ -79,8 +79,8 @@ void *check_read_file(const char *path, size_t *size_bytes) {
     }
     fseek(file, 0, SEEK_END);
     long size = ftell(file);
-    rewind(file);
-    char *bytes = malloc((size_t)size + 1);
+    fseek(file, 0, SEEK_SET);
+    char *bytes = size >= 0 ? malloc((size_t)size + 1) : NULL;
     if (!bytes || fread(bytes, 1, (size_t)size, file) != (size_t)size) {
         printf("    cannot read %s\n", full);
         exit(1);
