@@ -1,6 +1,7 @@
 /* The way back: a packed model to the GGUF file it came from. */
 #include "engine/arith.h"
 #include "engine/import.h"
+#include "engine/index_sort.h"
 #include "engine/pack.h"
 
 #include <string.h>
@@ -10,6 +11,7 @@ typedef struct exporter {
     const byte_sink *sink;
     uint64_t written;
     uint8_t *rows;
+    uint32_t *order; /* [n_tensors] as they stand in the source */
 } exporter;
 
 static tars_status put(exporter *ex, const void *bytes, size_t length, tars_error *err) {
@@ -44,23 +46,20 @@ static tars_status write_matrix(exporter *ex, const pack_tensor *t, tars_error *
     return status;
 }
 
-/* The tensor that comes next in the source, at or behind `offset`. */
-static const pack_tensor *next_tensor(const pack_view *view, uint64_t offset) {
-    const pack_tensor *next = NULL;
-    for (uint32_t i = 0; i < view->n_tensors; i++) {
-        const pack_tensor *t = &view->tensors[i];
-        if (t->source_offset >= offset && (!next || t->source_offset < next->source_offset)) {
-            next = t;
-        }
-    }
-    return next;
+static bool is_before(const void *context, uint32_t a, uint32_t b) {
+    const pack_tensor *tensors = context;
+    return tensors[a].source_offset < tensors[b].source_offset ||
+           (tensors[a].source_offset == tensors[b].source_offset && a < b);
 }
 
 static tars_status write_tensors(exporter *ex, uint64_t data_offset, tars_error *err) {
-    uint64_t offset = 0;
-    for (const pack_tensor *t = next_tensor(ex->view, 0); t; t = next_tensor(ex->view, offset)) {
+    for (uint32_t i = 0; i < ex->view->n_tensors; i++) {
+        const pack_tensor *t = &ex->view->tensors[ex->order[i]];
         static const uint8_t zeros[4096];
         tars_status status = TARS_OK;
+        if (ex->written > data_offset + t->source_offset) {
+            status = error_set(err, TARS_CORRUPT, "tensor %s overlaps the one before it", t->name);
+        }
         while (status == TARS_OK && ex->written < data_offset + t->source_offset) {
             uint64_t left = data_offset + t->source_offset - ex->written;
             status = put(ex, zeros, left < sizeof zeros ? (size_t)left : sizeof zeros, err);
@@ -74,7 +73,6 @@ static tars_status write_tensors(exporter *ex, uint64_t data_offset, tars_error 
         if (status != TARS_OK) {
             return status;
         }
-        offset = t->source_offset + 1;
     }
     return TARS_OK;
 }
@@ -113,10 +111,17 @@ tars_status export_gguf(const void *packed, size_t packed_bytes, const byte_sink
             rows_bytes = bytes > rows_bytes ? bytes : rows_bytes;
         }
     }
-    exporter ex = {.view = &view, .sink = sink, .rows = arena_alloc_raw(memory, rows_bytes, 64)};
-    if (!ex.rows) {
+    exporter ex = {.view = &view,
+                   .sink = sink,
+                   .rows = arena_alloc_raw(memory, rows_bytes, 64),
+                   .order = ARENA_ARRAY(memory, uint32_t, view.n_tensors)};
+    if (!ex.rows || !ex.order) {
         return error_set(err, TARS_OUT_OF_MEMORY, "no memory for 16 rows of the widest matrix");
     }
+    for (uint32_t i = 0; i < view.n_tensors; i++) {
+        ex.order[i] = i;
+    }
+    index_sort(ex.order, view.n_tensors, is_before, view.tensors);
     const pack_bytes *header = &view.sections[PACK_GGUF_HEADER];
     status = check_source(&view, header, err);
     if (status != TARS_OK) {

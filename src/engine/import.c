@@ -95,7 +95,8 @@ static tars_status plan_tensor(importer *im, size_t i, uint64_t *offset, tars_er
         p->layout = PACK_LAYOUT_VECTOR;
         p->size_bytes = p->n_columns * sizeof(float);
     }
-    if (!checked_align_u64(*offset, PACK_PAGE_BYTES, offset)) {
+    uint64_t alignment = p->role == ROLE_OTHER ? SECTION_ALIGNMENT : PACK_PAGE_BYTES;
+    if (!checked_align_u64(*offset, alignment, offset)) {
         return error_set(err, TARS_LIMIT, "the packed model would be too large");
     }
     p->offset = *offset;
@@ -419,6 +420,11 @@ static tars_status make_buffers(importer *im, tars_error *err) {
 
 static tars_status read_model(importer *im, tars_error *err) {
     tars_status status = gguf_open(im->source, NULL, im->memory, &im->file, err);
+    if (status == TARS_OK && im->file.n_tensors > PACK_MAX_TENSORS) {
+        error_set(err, TARS_LIMIT, "the file has %zu tensors; %u are possible", im->file.n_tensors,
+                  (unsigned)PACK_MAX_TENSORS);
+        status = error_where(err, "tensor count at byte 8");
+    }
     if (status == TARS_OK) {
         status = arch_find(&im->file, &im->family, err);
     }

@@ -46,7 +46,8 @@ static tars_status check_header(const pack_header *h, size_t size_bytes, tars_er
         h->data_offset % PACK_DATA_ALIGNMENT != 0 ||
         !within(h->data_offset, h->data_bytes, 0, h->trailer_offset) ||
         h->trailer_offset % 64 != 0 ||
-        !within(h->trailer_offset, h->trailer_bytes, 0, size_bytes) || h->n_tensors > 1u << 20 ||
+        !within(h->trailer_offset, h->trailer_bytes, 0, size_bytes) ||
+        h->n_tensors > PACK_MAX_TENSORS ||
         h->trailer_bytes != sizeof(pack_trailer) + (uint64_t)h->n_tensors * SHA256_DIGEST_BYTES) {
         return damaged(err, "the regions named in its header do not fit");
     }

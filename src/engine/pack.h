@@ -3,7 +3,8 @@
  *
  *   0         pack_header (PACK_HEADER_BYTES, digest of itself and the table of contents inside)
  *   4096      table of contents: pack_section[], then the sections, each 64-byte aligned
- *   data      tensors from a 2 MiB boundary, each from a 4096-byte boundary
+ *   data      tensors from a 2 MiB boundary, each from a 4096-byte boundary (those that are only
+ *             kept for export: 64-byte, so that many small ones do not blow the file up)
  *   trailer   pack_trailer, then one SHA-256 a tensor
  *
  * Matrices are stored in groups of 16 rows (the last padded with zeros), so that one vector lane
@@ -42,7 +43,8 @@ enum {
     PACK_HEADER_BYTES = 4096,
     PACK_PAGE_BYTES = 4096,
     PACK_DATA_ALIGNMENT = 2 << 20,
-    PACK_NAME_BYTES = 64
+    PACK_NAME_BYTES = 64,
+    PACK_MAX_TENSORS = 1 << 20
 };
 
 typedef enum pack_section_kind {

@@ -537,6 +537,14 @@ static void damaged_tables_are_refused(void) {
     CHECK_INT(export_gguf(room, t.sink.length, &sink, &t.memory, &err), TARS_CORRUPT);
     CHECK_INT(out.n_writes, 0);
     *norm = saved;
+    norm->source_offset += 4; /* overlaps the next one */
+    repair_digest(room);
+    uint8_t *exported = malloc(PACKED_BYTES);
+    out = (memory_sink){.bytes = exported, .fails_at = SIZE_MAX};
+    arena_init(&t.memory, memory, ARENA_BYTES);
+    CHECK_INT(export_gguf(room, t.sink.length, &sink, &t.memory, &err), TARS_CORRUPT);
+    free(exported);
+    *norm = saved;
     repair_digest(room);
     CHECK_INT(open_packed(&t.sink, &err), TARS_OK);
     check_export("repaired", &m, &t.sink);
