@@ -415,8 +415,7 @@ static void hash_is_equal_however_computed(void) {
     tars_error err;
     CHECK_INT(tars_session_create(context, smollm2.model, &options, &r.session, &err), TARS_OK);
     static const char *const before[] = {"", "The capital of France is",
-                                         "The capital of France is "
-                                         "Paris, and that of Spain"};
+                                         "The capital of France is Paris, and by"};
     for (size_t i = 0; i < 3; i++) {
         tars_request other = prompt_request(before[i], 1);
         other.session = r.session;
