@@ -222,7 +222,7 @@ tars_status catalogue_parse(const char *text, size_t length, const char *origin,
     if (diag) {
         fy_diag_set_collect_errors(diag, true);
     }
-    struct fy_parse_cfg config = {.flags = FYPCF_QUIET | FYPCF_COLLECT_DIAG, .diag = diag};
+    struct fy_parse_cfg config = {.flags = FYPCF_QUIET, .diag = diag};
     struct fy_document *document = fy_document_build_from_string(&config, text, length);
     catalogue_reader in = {.origin = origin, .err = err, .status = TARS_OK};
     if (!document) {

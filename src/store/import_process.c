@@ -83,10 +83,13 @@ static tars_status start(import_process *p) {
 }
 
 static tars_status take_frame(import_process *p, const char *line, size_t length) {
-    import_frame frame;
-    tars_status status = p->ended ? error_set(p->err, TARS_MALFORMED,
-                                              "the import process went on after its last frame")
-                                  : frame_parse(line, length, &frame, p->err);
+    import_frame frame = {0};
+    tars_status status = TARS_MALFORMED;
+    if (p->ended) {
+        error_set(p->err, TARS_MALFORMED, "the import process went on after its last frame");
+    } else {
+        status = frame_parse(line, length, &frame, p->err);
+    }
     if (status != TARS_OK) {
         error_hint(p->err, "the program that runs as the import process may be another version");
         return status;

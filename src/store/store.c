@@ -70,7 +70,8 @@ tars_status store_open_folders(const char *home, store_mode mode, store **out, t
     *out = NULL;
     store *s = calloc(1, sizeof *s);
     if (!s) {
-        return error_set(err, TARS_OUT_OF_MEMORY, "no memory for the store");
+        error_set(err, TARS_OUT_OF_MEMORY, "no memory for the store");
+        return TARS_OUT_OF_MEMORY;
     }
     s->mode = mode;
     int length = snprintf(s->home, sizeof s->home, "%s", home);
