@@ -276,7 +276,7 @@ static void get_block(uint32_t type, const uint8_t *segment, const segment_layou
         for (size_t b = 0; b < 4; b++) {
             uint8_t high = segment[l->high + 64 * v + 4 * row + b];
             for (size_t i = 0; i < 4; i++) {
-                p->q[16 * v + 4 * i + b] |= (uint8_t)(((high >> (2 * i)) & 3u) << 4);
+                p->q[16 * v + 4 * i + b] |= (uint8_t)((high >> (2 * i) & 3) << 4);
             }
         }
     }

@@ -10,7 +10,8 @@
 #define INLINE static inline __attribute__((always_inline))
 
 INLINE __mmask16 lanes(size_t n) {
-    return n >= 16 ? (__mmask16)0xFFFF : (__mmask16)((1u << n) - 1);
+    unsigned mask = n >= 16 ? 0xFFFFu : (1u << n) - 1u;
+    return (__mmask16)mask;
 }
 
 /* Rule 6: the halvings of 16 partial sums. */
