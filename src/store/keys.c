@@ -140,6 +140,22 @@ const uint8_t *keys_public(const keys *k) {
     return k->public_key;
 }
 
+tars_status keys_export_public(const keys *k, char pem[KEYS_PEM_BYTES], tars_error *err) {
+    BIO *output = BIO_new(BIO_s_mem());
+    char *text = NULL;
+    long length = 0;
+    if (output && PEM_write_bio_PUBKEY(output, k->pair) == 1) {
+        length = BIO_get_mem_data(output, &text);
+    }
+    bool fits = length > 0 && length < KEYS_PEM_BYTES;
+    if (fits) {
+        memcpy(pem, text, (size_t)length);
+        pem[length] = '\0';
+    }
+    BIO_free(output);
+    return fits ? TARS_OK : crypto_failed("write the public key", err);
+}
+
 tars_status keys_sign(const keys *k, const void *bytes, size_t length,
                       uint8_t signature[KEYS_SIGNATURE_BYTES], tars_error *err) {
     EVP_MD_CTX *context = EVP_MD_CTX_new();

@@ -30,6 +30,10 @@ const uint8_t *keys_public(const keys *k); /* [KEYS_PUBLIC_BYTES] */
 tars_status keys_sign(const keys *k, const void *bytes, size_t length,
                       uint8_t signature[KEYS_SIGNATURE_BYTES], tars_error *err);
 
+/* The public half as PEM text (SubjectPublicKeyInfo), for other programs. */
+enum { KEYS_PEM_BYTES = 256 };
+tars_status keys_export_public(const keys *k, char pem[KEYS_PEM_BYTES], tars_error *err);
+
 /* The id that belongs to any public key. */
 void keys_id_of(const uint8_t public_key[KEYS_PUBLIC_BYTES], char id[KEYS_ID_BYTES]);
 /* MISMATCH when the signature is not that key's over these bytes. */

@@ -15,7 +15,8 @@
 typedef struct http_server {
     pid_t process;
     int port;
-    int input; /* closing it stops the server */
+    int input;               /* closing it stops the server */
+    const char *certificate; /* with its key, PEM; NULL: no TLS */
 } http_server;
 
 /* Serves the file; false (and the test is skipped) when there is no python3. */
@@ -34,7 +35,7 @@ static inline bool http_server_start(http_server *server, const char *file, cons
         close(input[1]);
         close(output[0]);
         execlp("python3", "python3", check_data_path("../store/http_server.py"), file, log,
-               (char *)NULL);
+               server->certificate, (char *)NULL);
         _exit(127);
     }
     close(input[0]);

@@ -1,11 +1,13 @@
-"""HTTP server for the download tests: python3 http_server.py FILE LOG
+"""HTTP server for the download tests: python3 http_server.py FILE LOG [CERTIFICATE-AND-KEY]
 
-Serves FILE with and without the faults that downloads meet. Prints its port, then answers until
-standard input is closed. LOG receives one line a request: path and Range header.
+Serves FILE with and without the faults that downloads meet, over TLS when there is a certificate.
+Prints its port, then answers until standard input is closed. LOG receives one line a request: path
+and Range header.
 """
 import hashlib
 import http.server
 import os
+import ssl
 import sys
 import threading
 import time
@@ -144,6 +146,10 @@ class Server(http.server.ThreadingHTTPServer):
 
 
 server = Server(("127.0.0.1", 0), Handler)
+if len(sys.argv) > 3:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(sys.argv[3])
+    server.socket = context.wrap_socket(server.socket, server_side=True)
 threading.Thread(target=server.serve_forever, daemon=True).start()
 os.write(1, b"%d\n" % server.server_address[1])
 sys.stdin.read()

@@ -294,6 +294,52 @@ static void offline_reaches_nothing_but_loopback(void) {
     end(&d);
 }
 
+static void certificates_are_checked(void) {
+    download_fixture d;
+    tars_error err = {0};
+    char path[PLATFORM_PATH_BYTES];
+    if (!begin(&d)) {
+        return;
+    }
+    http_server_stop(&d.server);
+    const char *certificate = fixture_path(&d.f, "certificate.pem");
+    char command[1400];
+    snprintf(command, sizeof command,
+             "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2"
+             " -subj /CN=localhost -addext subjectAltName=DNS:localhost,IP:127.0.0.1"
+             " -keyout %s.key -out %s.crt 2>/dev/null && cat %s.crt %s.key > %s",
+             certificate, certificate, certificate, certificate, certificate);
+    if (system(command) != 0) {
+        check_skip("there is no openssl to make a certificate");
+        end(&d);
+        return;
+    }
+    d.server.certificate = certificate;
+    if (http_server_start(&d.server, fixture_path(&d.f, "body"), fixture_path(&d.f, "requests"))) {
+        snprintf(d.url, sizeof d.url, "https://127.0.0.1:%d/file", d.server.port);
+        CHECK_INT(download_fetch(&d.options, path, sizeof path, &err), TARS_NETWORK);
+        CHECK(strstr(err.message, "certificate") != NULL);
+        CHECK(strstr(err.hint, "SSL_CERT_FILE") != NULL);
+        char *before = getenv("CURL_CA_BUNDLE") ? strdup(getenv("CURL_CA_BUNDLE")) : NULL;
+        snprintf(command, sizeof command, "%s.crt", certificate);
+        setenv("CURL_CA_BUNDLE", command, 1);
+        CHECK_INT(download_fetch(&d.options, path, sizeof path, &err), TARS_OK);
+        download_discard(path);
+        snprintf(d.url, sizeof d.url, "https://127.0.0.1:%d/redirect-to?http://127.0.0.1:%d/file",
+                 d.server.port, d.server.port);
+        CHECK_INT(download_fetch(&d.options, path, sizeof path, &err), TARS_DENIED);
+        CHECK(strstr(err.message, "from https to http") != NULL);
+        if (before) {
+            setenv("CURL_CA_BUNDLE", before, 1);
+        } else {
+            unsetenv("CURL_CA_BUNDLE");
+        }
+        free(before);
+    }
+    CHECK_INT(files_left(&d), 0);
+    end(&d);
+}
+
 static void urls_are_read(void) {
     static const struct {
         const char *text;
@@ -366,6 +412,7 @@ static const check_test tests[] = {
     {"cancelling keeps the part", cancelling_keeps_the_part},
     {"one process fetches at a time", one_process_at_a_time},
     {"secrets of urls stay secret", secrets_stay_secret},
+    {"certificates are checked", certificates_are_checked},
     {"offline reaches nothing but loopback", offline_reaches_nothing_but_loopback},
 };
 CHECK_MAIN(tests)

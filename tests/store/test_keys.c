@@ -53,6 +53,34 @@ static void signatures_hold(void) {
     fixture_end(&f);
 }
 
+/* What another program makes of the exported key. */
+static void another_program_verifies(void) {
+    fixture f;
+    fixture_begin(&f);
+    keys *k = NULL;
+    tars_error err = {0};
+    char pem[KEYS_PEM_BYTES];
+    uint8_t signature[KEYS_SIGNATURE_BYTES];
+    CHECK_INT(keys_open(f.home, &k, &err), TARS_OK);
+    CHECK_INT(keys_export_public(k, pem, &err), TARS_OK);
+    CHECK_INT(keys_sign(k, "text", 4, signature, &err), TARS_OK);
+    keys_close(k);
+    fixture_write(fixture_path(&f, "public.pem"), pem, strlen(pem));
+    fixture_write(fixture_path(&f, "text"), "text", 4);
+    fixture_write(fixture_path(&f, "signature"), signature, sizeof signature);
+    if (system("openssl version > /dev/null 2>&1") != 0) {
+        check_skip("there is no openssl");
+    } else {
+        char command[1800];
+        snprintf(command, sizeof command,
+                 "openssl pkeyutl -verify -pubin -inkey %s -rawin -in %s -sigfile %s > /dev/null",
+                 fixture_path(&f, "public.pem"), fixture_path(&f, "text"),
+                 fixture_path(&f, "signature"));
+        CHECK_INT(system(command), 0);
+    }
+    fixture_end(&f);
+}
+
 /* RFC 8032 § 7.1, test 2. */
 static void agrees_with_the_rfc(void) {
     uint8_t public_key[KEYS_PUBLIC_BYTES];
@@ -168,6 +196,7 @@ static void many_processes_agree_on_one_key(void) {
 static const check_test tests[] = {
     {"a key is made once", key_is_made_once},
     {"signatures hold", signatures_hold},
+    {"another program verifies signatures", another_program_verifies},
     {"signatures agree with RFC 8032", agrees_with_the_rfc},
     {"unsafe key files are refused", unsafe_files_are_refused},
     {"a home that cannot be written is told", unwritable_home_is_told},
