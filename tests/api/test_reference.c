@@ -125,6 +125,18 @@ static tars_status pack_model(const char *path, FILE *target, tars_error *err) {
     return status;
 }
 
+/* At exit, whichever tests ran. */
+static void tear_down(void) {
+    reference_model *models[] = {&smollm2, &minilm};
+    for (size_t i = 0; i < 2; i++) {
+        tars_model_close(models[i]->model);
+        if (models[i]->packed_path[0]) {
+            unlink(models[i]->packed_path);
+        }
+    }
+    tars_context_destroy(context);
+}
+
 /* True when the model is open; otherwise the test is skipped or failed. */
 static bool need(reference_model *m) {
     char path[512];
@@ -138,6 +150,9 @@ static bool need(reference_model *m) {
     }
     snprintf(m->packed_path, sizeof m->packed_path, "/tmp/tars-reference-%d-%c.tars", (int)getpid(),
              m->file[0]);
+    if (!context) {
+        atexit(tear_down);
+    }
     FILE *target = fopen(m->packed_path, "wb");
     if (!target || pack_model(path, target, &err) != TARS_OK) {
         check_fail(__FILE__, __LINE__, "%s cannot be packed: %s", path, err.message);
@@ -529,17 +544,6 @@ static void ids_of_wordpiece_are_the_references(void) {
     close_golden(&g);
 }
 
-static void tear_down(void) {
-    reference_model *models[] = {&smollm2, &minilm};
-    for (size_t i = 0; i < 2; i++) {
-        tars_model_close(models[i]->model);
-        if (models[i]->packed_path[0]) {
-            unlink(models[i]->packed_path);
-        }
-    }
-    tars_context_destroy(context);
-}
-
 static const check_test tests[] = {
     {"float path gives the reference", float_path_gives_the_reference},
     {"quantised path is near the reference", quantised_path_is_near_the_reference},
@@ -548,6 +552,5 @@ static const check_test tests[] = {
     {"hash is equal however computed", hash_is_equal_however_computed},
     {"ids of WordPiece are the reference's", ids_of_wordpiece_are_the_references},
     {"embeddings are the reference's", embeddings_are_the_references},
-    {"tear down", tear_down},
 };
 CHECK_MAIN(tests)
