@@ -408,7 +408,7 @@ static bool path_part(template_machine *m, template_text part, template_value *o
 
 static bool path_step(template_machine *m, template_value *value, const template_value *key,
                       const template_value *otherwise) {
-    template_value next;
+    template_value next = template_none();
     if (!template_get_item(m, value, key, &next)) {
         return false;
     }
@@ -430,7 +430,7 @@ bool template_get_path(template_machine *m, const template_value *base, const te
     template_text rest = path->as.text;
     for (;;) {
         template_text part = {rest.bytes, template_find_byte(rest.bytes, rest.length, '.')};
-        template_value key;
+        template_value key = template_none();
         if (!path_part(m, part, &key) || !path_step(m, out, &key, otherwise)) {
             return false;
         }

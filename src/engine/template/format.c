@@ -222,7 +222,7 @@ static bool take_named(percent *p, percent_directive *d) {
 static bool take_number(percent *p, int64_t *out) {
     if (peek_char(p) == '*') {
         take_char(p);
-        template_value value;
+        template_value value = template_none();
         if (!take_value(p, &value)) {
             return false;
         }
@@ -306,7 +306,7 @@ static bool percent_float(percent *p, const percent_directive *d) {
     double number =
         value->type == TEMPLATE_FLOAT ? value->as.number : (double)template_integer(value);
     bool negative = template_is_negative(number) && number == number;
-    template_text body;
+    template_text body = {"", 0};
     int precision = d->precision < 0 ? 6 : (int)d->precision;
     return template_format_float(p->m, negative ? -number : number, d->type, precision,
                                  d->alternate, &body) &&

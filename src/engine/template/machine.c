@@ -161,7 +161,7 @@ static bool grow(template_machine *m, template_writer *writer, size_t more) {
         if (!data) {
             return false;
         }
-        if (writer->length > 0) {
+        if (writer->data) {
             memcpy(data, writer->data, writer->length);
         }
         writer->data = data;

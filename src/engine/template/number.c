@@ -218,9 +218,9 @@ void template_exact_digits(double value, template_digits *out) {
     } else if (exponent <= -64) {
         append_fraction(out, mantissa, -exponent);
     } else {
-        uint64_t whole = -exponent < 64 ? mantissa >> -exponent : 0;
+        uint64_t whole = mantissa >> -exponent;
         append_integer(out, whole, 0);
-        uint64_t rest = mantissa - (whole << -exponent);
+        uint64_t rest = mantissa & ((UINT64_C(1) << -exponent) - 1);
         if (rest > 0) {
             append_fraction(out, rest, -exponent);
         }

@@ -303,7 +303,7 @@ static bool parse_signature(template_parser *p, template_macro_code *code) {
         return false;
     }
     while (p->current.kind != TOKEN_RIGHT_PAREN) {
-        template_token token;
+        template_token token = p->current;
         if ((parameters.first && !parser_expect(p, TOKEN_COMMA, NULL)) ||
             !parser_expect(p, TOKEN_NAME, &token)) {
             return false;

@@ -98,6 +98,7 @@ bool template_next(template_machine *m, template_iterator *iterator, template_va
     const template_value *source = &iterator->source;
     size_t index = iterator->index;
     size_t count = 0;
+    *more = false;
     if (!template_charge(m, 1)) {
         return false;
     }
@@ -178,7 +179,7 @@ bool template_to_list(template_machine *m, const template_value *source, templat
         *out = template_sequence(TEMPLATE_LIST, source->as.items.first, source->as.items.count);
         return true;
     }
-    template_iterator iterator;
+    template_iterator iterator = {0};
     template_builder builder = {0};
     if (!template_iterate(m, source, &iterator)) {
         return false;
