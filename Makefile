@@ -39,7 +39,7 @@ sanitize: ## the test programs under address and undefined-behaviour sanitizers
 	@$(PACKAGES) build
 	@cmake --preset asan >/dev/null
 	@cmake --build build/asan --parallel $(JOBS) --target tests
-	@tests/run --build build/asan --jobs $(JOBS) --programs-only
+	@TARS_TEST_MODELS=build/asan/none tests/run --build build/asan --jobs $(JOBS) --programs-only --timeout 400
 
 bench: all ## this machine's limits, then tars bench llm
 	@cmake --build build --parallel $(JOBS) --target benches
