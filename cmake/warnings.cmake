@@ -4,6 +4,10 @@ add_compile_options(-Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wstrict-prot
 if(CMAKE_C_COMPILER_ID STREQUAL Clang)
   add_compile_options(-Wno-string-conversion) # assert(!"why this cannot happen")
 endif()
+if(CMAKE_C_COMPILER_ID STREQUAL GNU)
+  # gcc 12 loses the rounding of neighbouring (double)(float)x when it vectorises them
+  add_compile_options(-fno-tree-slp-vectorize)
+endif()
 # A warning is an error with the compilers that the project is checked with; another version may
 # know warnings that this one does not, and must still build.
 set(TARS_WERROR_DEFAULT OFF)

@@ -59,12 +59,8 @@ static tars_status tokenize_all(tars_job *job, size_t *offsets, tars_error *err)
     tars_request one = *r;
     for (size_t i = 0; i < r->n_texts; i++) {
         offsets[i] = job->prompt_ids.length / sizeof(int32_t);
-        if (r->texts[i].length == 0) {
-            error_set(err, TARS_USAGE, "text %zu is empty", i + 1);
-            error_hint(err, "give at least one character");
-            return TARS_USAGE;
-        }
-        one.text = r->texts[i];
+        one.text = r->texts[i]; /* an empty one still has the model's own tokens */
+        one.text.bytes = one.text.bytes ? one.text.bytes : "";
         job->request = &one;
         tars_status status = job_tokenize(job, err);
         job->request = r;

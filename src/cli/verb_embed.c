@@ -92,7 +92,7 @@ static tars_status read_texts(const verb_call *call, input_text *inputs, tars_te
     for (size_t i = 0; i + 1 < call->n_arguments; i++) {
         tars_status status = input_read(call->arguments[i + 1], "TEXT", &inputs[i], err);
         if (status == TARS_OK) {
-            status = input_check_text(&inputs[i], "TEXT", err);
+            status = inputs[i].length > 0 ? input_check_text(&inputs[i], "TEXT", err) : TARS_OK;
         }
         if (status != TARS_OK) {
             return status;

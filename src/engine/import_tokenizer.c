@@ -53,12 +53,14 @@ static tars_status read_pre(const gguf_file *file, char out[PRE_BYTES], tars_err
     if (!key) {
         return TARS_OK;
     }
-    if (!gguf_key_text(key, &text) || text.length >= PRE_BYTES ||
-        memchr(text.bytes, 0, text.length)) {
+    if (!gguf_key_text(key, &text) || text.length >= PRE_BYTES) {
         return wrong_type("tokenizer.ggml.pre", "short text", err);
     }
     memcpy(out, text.bytes, text.length);
     out[text.length] = '\0';
+    if (strlen(out) != text.length) { /* a NUL within the name */
+        return wrong_type("tokenizer.ggml.pre", "short text", err);
+    }
     return TARS_OK;
 }
 

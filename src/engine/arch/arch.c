@@ -192,11 +192,19 @@ static tars_status check_shape(const tensor_rule *rule, const gguf_tensor *t,
     return TARS_OK;
 }
 
+/* Where the layer's number goes in a rule's name, or NULL. */
+static const char *layer_mark(const char *name) {
+    while (*name && *name != '%') {
+        name++;
+    }
+    return *name ? name : NULL;
+}
+
 static tars_status require_all(const arch_family *family, const gguf_file *file,
                                const model_hparams *p, tars_error *err) {
     for (size_t i = 0; i < family->n_tensors; i++) {
         const tensor_rule *rule = &family->tensors[i];
-        const char *mark = strchr(rule->name, '%');
+        const char *mark = layer_mark(rule->name);
         uint32_t count = mark ? p->n_layers : 1;
         for (uint32_t layer = 0; rule->is_required && layer < count; layer++) {
             char name[96];
