@@ -133,6 +133,7 @@ static void check_stream(const tokenizer *t, const int32_t *ids, size_t count, c
                          size_t length) {
     collector c = {.capacity = 3 * length + 16};
     c.bytes = malloc(c.capacity);
+    require(c.bytes != NULL);
     tokenizer_stream stream;
     tokenizer_stream_init(&stream, t, TOKENIZER_SHOW_SPECIAL);
     for (size_t i = 0; i < count; i++) {
@@ -193,10 +194,12 @@ static void encode(const input *in, const tokenizer *t, bool is_sound) {
 
 /* Changes some bytes of the blob, by the text's, and uses it. */
 static void use_damaged(const input *in, uint8_t *blob, size_t size) {
+    enum { HEADER_BYTES = 264 };
+    require(size > HEADER_BYTES);
     uint64_t state = in->damage;
     for (size_t i = 0; i < in->damage % 8u && i < in->length; i++) {
         state = state * 6364136223846793005u + (uint8_t)in->text[i];
-        size_t limit = state >> 63 ? size : 264;
+        size_t limit = state >> 63 ? size : HEADER_BYTES;
         blob[(state >> 20) % limit] ^= (uint8_t)(state >> 12);
     }
     tokenizer t;
@@ -223,7 +226,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         tars_error err = {0};
         require(tokenizer_open(blob, blob_bytes, &t, &err) == TARS_OK);
         encode(&in, &t, true);
-        uint8_t *copy = malloc(blob_bytes);
+        uint8_t *copy = malloc(blob_bytes + 1);
         memcpy(copy, blob, blob_bytes);
         use_damaged(&in, copy, blob_bytes);
         free(copy);

@@ -363,7 +363,8 @@ static void test_wpm_long_words(void) {
     build(&f);
     char text[128];
     memset(text, 'a', sizeof text);
-    memcpy(text, "un", 2);
+    text[0] = 'u';
+    text[1] = 'n';
     int32_t *ids;
     CHECK_INT(fixture_encode(&f, text, 100, 0, &ids), 99);
     CHECK_INT(ids[98], CONT_A);

@@ -84,7 +84,10 @@ static inline char *fixture_line(char **cursor) {
 
 static inline void fixture_read_tokens(fixture *f, uint32_t n, char **cursor) {
     tokenizer_vocabulary *v = &f->vocabulary;
-    f->tokens = calloc(n, sizeof *f->tokens);
+    free(f->tokens); /* a second list takes the place of the first */
+    free(f->types);
+    free(f->scores);
+    f->tokens = calloc(n + 1u, sizeof *f->tokens);
     f->types = calloc(n, sizeof *f->types);
     f->scores = v->model == TOKENIZER_SPM ? calloc(n, sizeof *f->scores) : NULL;
     for (uint32_t i = 0; i < n; i++) {
@@ -178,7 +181,7 @@ static inline fixture fixture_open_lines(const char *path) {
         n += *c == '\n';
     }
     tokenizer_vocabulary_init(&f.vocabulary, TOKENIZER_WPM, NULL, n);
-    f.tokens = calloc(n, sizeof *f.tokens);
+    f.tokens = calloc(n + 1u, sizeof *f.tokens);
     char *cursor = f.text;
     for (uint32_t i = 0; i < n; i++) {
         char *line = fixture_line(&cursor);

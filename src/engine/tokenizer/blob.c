@@ -146,7 +146,7 @@ uint32_t tokenizer_n_tokens(const tokenizer *t) {
 
 tokenizer_type tokenizer_get_type(const tokenizer *t, int32_t id) {
     if (id < 0 || (uint32_t)id >= t->header->n_tokens) {
-        return (tokenizer_type)0;
+        return TOKENIZER_NO_TYPE;
     }
     return (tokenizer_type)(t->attributes[id] & ATTRIBUTE_TYPE);
 }

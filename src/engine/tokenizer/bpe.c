@@ -7,6 +7,8 @@
 
 #include <string.h>
 
+enum { REPLACEMENT = 0xFFFD };
+
 static void lookup_pair(const merge_list *list, merge_symbol *left, const merge_symbol *right) {
     if (left->symbol == MERGE_NONE || right->symbol == MERGE_NONE) {
         return;
@@ -88,14 +90,12 @@ static tars_status encode_words(tokenizer_run *run, const char *text, size_t len
 /* Copies `text` with U+FFFD for each byte that is no UTF-8 and has no token; `out` has room for
  * three times as much. Returns the bytes written. */
 static size_t replace_bytes(const tokenizer *t, const char *text, size_t length, char *out) {
-    static const char replacement[] = "\xEF\xBF\xBD";
     size_t n = 0;
     for (size_t i = 0; i < length;) {
         uint32_t code_point;
         size_t taken = utf8_decode(text + i, length - i, &code_point);
         if (taken == 0 && t->bytes[(uint8_t)text[i]] >= t->header->n_tokens) {
-            memcpy(out + n, replacement, 3);
-            n += 3;
+            n += utf8_encode(REPLACEMENT, out + n);
             i++;
             continue;
         }

@@ -96,10 +96,26 @@ static size_t skip_others(const tokenizer_split *s, size_t position) {
     return position;
 }
 
+/* Whether the text goes on with these small letters. */
+static bool goes_on(const tokenizer_split *s, size_t position, const char *letters, bool any_case) {
+    size_t length = strlen(letters);
+    if (s->limit - position < length) {
+        return false;
+    }
+    for (size_t i = 0; i < length; i++) {
+        char letter = s->text[position + i];
+        bool capital = letter >= 'A' && letter <= 'Z';
+        if ((any_case && capital ? letter + 'a' - 'A' : letter) != letters[i]) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* 's|'t|'re|'ve|'m|'ll|'d; returns the end, or `position` when it is none of them. */
 static size_t skip_contraction(const tokenizer_split *s, size_t position, bool any_case) {
-    static const char endings[][3] = {"s", "t", "re", "ve", "m", "ll", "d"};
-    if (s->limit - position < 2 || s->text[position] != '\'') {
+    static const char *const endings[] = {"s", "t", "re", "ve", "m", "ll", "d"};
+    if (s->text[position] != '\'') {
         return position;
     }
     size_t after = position + 1;
@@ -108,17 +124,8 @@ static size_t skip_contraction(const tokenizer_split *s, size_t position, bool a
         return after + c.length;
     }
     for (size_t i = 0; i < sizeof endings / sizeof endings[0]; i++) {
-        size_t length = strlen(endings[i]), k = 0;
-        while (k < length && after + k < s->limit) {
-            char letter = s->text[after + k];
-            letter = (char)(any_case && letter >= 'A' && letter <= 'Z' ? letter + 32 : letter);
-            if (letter != endings[i][k]) {
-                break;
-            }
-            k++;
-        }
-        if (k == length) {
-            return after + length;
+        if (goes_on(s, after, endings[i], any_case)) {
+            return after + strlen(endings[i]);
         }
     }
     return position;

@@ -24,6 +24,7 @@
 #include <stdint.h>
 
 typedef enum tokenizer_model {
+    TOKENIZER_NO_MODEL = 0,
     TOKENIZER_BPE = 1, /* GGUF: tokenizer.ggml.model = "gpt2" */
     TOKENIZER_SPM = 2, /* "llama" */
     TOKENIZER_WPM = 3  /* "bert" */
@@ -31,6 +32,7 @@ typedef enum tokenizer_model {
 
 /* The numbers are GGUF's. */
 typedef enum tokenizer_type {
+    TOKENIZER_NO_TYPE = 0, /* of what is no token */
     TOKENIZER_NORMAL = 1,
     TOKENIZER_UNKNOWN = 2,
     TOKENIZER_CONTROL = 3,
@@ -184,7 +186,7 @@ tokenizer_model tokenizer_get_model(const tokenizer *t);
 uint32_t tokenizer_n_tokens(const tokenizer *t);
 /* The bytes that a token stands for; empty for an id that is no token. A view of the blob. */
 tokenizer_text tokenizer_piece(const tokenizer *t, int32_t id);
-/* 0 for an id that is no token. */
+/* TOKENIZER_NO_TYPE for an id that is no token. */
 tokenizer_type tokenizer_get_type(const tokenizer *t, int32_t id);
 /* The special token, control, unknown or user-defined, of exactly that text, or -1. */
 int32_t tokenizer_find_special(const tokenizer *t, const char *text, size_t length);
