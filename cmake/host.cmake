@@ -2,7 +2,7 @@
 # still empty is left out. Sets TARS_LIBRARIES, what a program using the parts links with.
 find_package(PkgConfig REQUIRED)
 find_package(Threads REQUIRED)
-set(TARS_PKG_CONFIG_NAMES libcurl libcrypto libarchive sqlite3 jansson libedit libfyaml)
+set(TARS_PKG_CONFIG_NAMES libcurl libcrypto libarchive sqlite3 libedit libfyaml)
 set(TARS_LIBRARIES Threads::Threads ${CMAKE_DL_LIBS})
 set(TARS_PKG_CONFIG_FOUND)
 set(missing)

@@ -11,7 +11,7 @@
 set -euo pipefail
 
 build=(gcc libc6-dev cmake ninja-build pkg-config git python3 python3-pip python3-venv
-    ca-certificates libcurl4-openssl-dev libssl-dev libjansson-dev libarchive-dev libsqlite3-dev
+    ca-certificates libcurl4-openssl-dev libssl-dev libarchive-dev libsqlite3-dev
     libedit-dev libfyaml-dev)
 test=(g++ bats)
 cross=(gcc-mingw-w64-x86-64)
