@@ -1,5 +1,6 @@
 /* Everything but matrix products, with AVX-512: bit-equal to scalar.c. */
 #include "engine/arith.h"
+#include "engine/kernels/attention_parts.h"
 #include "engine/kernels/matmul_x86_avx512.h"
 #include "engine/kernels/scalar.h"
 #include "engine/kernels/vector_math_avx512.h"
@@ -266,21 +267,6 @@ INLINE void weigh_tile(const attention_task *task, kv_type type, size_t first, s
     }
 }
 
-/* Channels that do not fill a pair of vectors, one by one. */
-static void weigh_tail(const attention_task *task, size_t first, size_t count, const float *e,
-                       size_t channel, float *a) {
-    for (size_t c = channel; c < task->head_dim_v; c++) {
-        float sum = 0.0f;
-        for (size_t j = 0; j < count; j++) {
-            size_t at = (first + j) * task->value_stride + c;
-            float v = task->type == KV_F16 ? arith_f16_to_f32(((const uint16_t *)task->values)[at])
-                                           : ((const float *)task->values)[at];
-            sum = arith_fma(e[j], v, sum);
-        }
-        a[c] = sum;
-    }
-}
-
 INLINE void weigh(const attention_task *task, kv_type type, size_t first, const size_t *count,
                   const float *e, float *const *a, int n) {
     size_t common = count[0];
@@ -309,31 +295,7 @@ INLINE void weigh(const attention_task *task, kv_type type, size_t first, const 
         }
     }
     for (int i = 0; i < n && channel < task->head_dim_v; i++) {
-        weigh_tail(task, first, count[i], e + 256 * i, channel, a[i]);
-    }
-}
-
-/* out = (Σ w_s·a_s) / (Σ w_s·l_s) over the segments of one query; a segment is a[], m, l. */
-static void combine(const float *segments, size_t row, size_t n_segments, size_t dim, float *out) {
-    float largest = -__builtin_inff();
-    for (size_t s = 0; s < n_segments; s++) {
-        float m = segments[s * row + dim];
-        largest = m > largest ? m : largest;
-    }
-    float denominator = 0.0f;
-    for (size_t c = 0; c < dim; c++) {
-        out[c] = 0.0f;
-    }
-    for (size_t s = 0; s < n_segments; s++) {
-        const float *a = segments + s * row;
-        float w = arith_exp(a[dim] - largest);
-        denominator = arith_fma(w, a[dim + 1], denominator);
-        for (size_t c = 0; c < dim; c++) {
-            out[c] = arith_fma(w, a[c], out[c]);
-        }
-    }
-    for (size_t c = 0; c < dim; c++) {
-        out[c] = out[c] / denominator;
+        attention_weigh_tail(task, first, count[i], e + 256 * i, channel, a[i]);
     }
 }
 
@@ -373,8 +335,8 @@ INLINE void attend(const attention_task *task, kv_type type, int n) {
         }
     }
     for (int i = 0; i < n; i++) {
-        combine(segments + (size_t)i * n_segments * row, row, (task->n_visible[i] + 255) / 256,
-                task->head_dim_v, task->out[i]);
+        attention_combine(segments + (size_t)i * n_segments * row, row,
+                          (task->n_visible[i] + 255) / 256, task->head_dim_v, task->out[i]);
     }
 }
 
