@@ -37,7 +37,7 @@ GENERATE_TOKENS = 128  # after a prompt of 32
 PROMPT_MACS = 30 * (2 * 576 * 576 + 2 * 576 * 192 + 3 * 576 * 1536)  # a token of a long prompt
 # 32 tokens for this model's tokenizer
 SHORT_PROMPT = ("The quick brown fox jumps over the lazy dog while the old man reads a book about "
-                "ships, storms and the long way home across the sea with friends.")
+                "ships, storms and the long way home across the sea with old friends.")
 FIGURES = [  # name, unit, True when more is better
     ("prompt_512_tokens_per_second", "tokens/s", True),
     ("generation_tokens_per_second", "tokens/s", True),
