@@ -45,11 +45,13 @@ bool answer_was_cancelled(const answer *a) {
     return a->result.finish_reason && strcmp(a->result.finish_reason, "cancelled") == 0;
 }
 
-static void append_rate(text_buffer *text, const char *name, uint64_t tokens, double ms) {
+/* "NAME 12 tokens, 85.1 tokens/s; ": `timed` of the tokens took `ms`. */
+static void append_rate(text_buffer *text, const char *name, uint64_t tokens, uint64_t timed,
+                        double ms) {
     text_format(text, "%s %llu tokens", name, (unsigned long long)tokens);
-    if (ms > 0 && tokens > 0) {
+    if (ms > 0 && timed > 0) {
         text_append_string(text, ", ");
-        number_text_decimal(text, (double)tokens * 1000 / ms, 1);
+        number_text_decimal(text, (double)timed * 1000 / ms, 1);
         text_append_string(text, " tokens/s");
     }
     text_append_string(text, "; ");
@@ -60,18 +62,19 @@ void answer_summarize(const answer *a) {
     char memory[400];
     text_buffer text;
     text_init(&text, memory, sizeof memory);
-    append_rate(&text, "prompt", usage->prompt_tokens - usage->cached_tokens, usage->prompt_ms);
+    append_rate(&text, "prompt", usage->prompt_tokens, usage->prompt_tokens - usage->cached_tokens,
+                usage->prompt_ms);
     /* the first token comes out of the prompt's pass */
     uint64_t decoded = usage->completion_tokens > 0 ? usage->completion_tokens - 1 : 0;
-    append_rate(&text, "answer", decoded, usage->decode_ms);
+    append_rate(&text, "answer", usage->completion_tokens, decoded, usage->decode_ms);
     if (usage->time_to_first_token_ms > 0) {
         text_append_string(&text, "first token after ");
         number_text_decimal(&text, usage->time_to_first_token_ms, 0);
         text_append_string(&text, " ms; ");
     }
-    text_format(&text, "%s, %s, %u threads, seed %llu", a->result.runtime ? a->result.runtime : "",
+    text_format(&text, "%s, %s, %u thread%s, seed %llu", a->result.runtime ? a->result.runtime : "",
                 a->result.isa ? a->result.isa : "", (unsigned)a->result.n_threads,
-                (unsigned long long)a->result.seed);
+                a->result.n_threads == 1 ? "" : "s", (unsigned long long)a->result.seed);
     report_note(a->session->cli, "%s", memory);
 }
 

@@ -146,7 +146,8 @@ static void check_index(check_list *list) {
     if (status != TARS_OK) {
         set_error(f, &err);
     } else {
-        set_detail(f, "%zu models in %s", list->n_models, list->home);
+        set_detail(f, "%zu %s in %s", list->n_models, list->n_models == 1 ? "model" : "models",
+                   list->home);
         if (list->n_models == 0) {
             set_fix(f, "'tars pull NAME' or 'tars import FILE.gguf' adds one");
         }

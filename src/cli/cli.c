@@ -5,20 +5,20 @@
 #include "cli/report.h"
 #include "cli/version.h"
 
-#include <fcntl.h>
 #include <locale.h>
 #include <string.h>
-#include <unistd.h>
 
 /* A process may be started with a standard descriptor closed; a file opened later would then take
- * its number and receive our messages. Open for reading only, so that writing is still an error. */
+ * its number and receive our messages. The reading end of a pipe takes it instead: it reads as
+ * empty, and writing to it is still an error. */
 static void fill_standard_descriptors(void) {
-    for (int fd = 0; fd <= STDERR_FILENO; fd++) {
-        if (fcntl(fd, F_GETFD) < 0) {
-            int opened = open("/dev/null", O_RDONLY);
-            if (opened >= 0 && opened != fd) {
-                close(opened);
-            }
+    platform_handle reader;
+    platform_handle writer;
+    while (platform_pipe(&reader, &writer, NULL) == TARS_OK) {
+        platform_handle_close(writer);
+        if (reader > PLATFORM_STDERR) {
+            platform_handle_close(reader);
+            return;
         }
     }
 }

@@ -3,7 +3,6 @@
 #include <archive.h>
 #include <curl/curl.h>
 #include <histedit.h>
-#include <jansson.h>
 #include <libfyaml.h>
 #include <openssl/crypto.h>
 #include <sqlite3.h>
@@ -30,7 +29,6 @@ static const char *version_of_edit(void) {
 const library_row libraries[] = {
     {"libcurl", version_of_curl},       {"libcrypto", version_of_crypto},
     {"libarchive", version_of_archive}, {"sqlite", sqlite3_libversion},
-    {"jansson", jansson_version_str},   {"libedit", version_of_edit},
-    {"libfyaml", fy_library_version},
+    {"libedit", version_of_edit},       {"libfyaml", fy_library_version},
 };
 const size_t library_count = sizeof libraries / sizeof libraries[0];

@@ -1,5 +1,5 @@
-/* The libraries this program is linked with. Apart from the rest because their headers and ours
- * use the same names. */
+/* The libraries this program is linked with. Apart from the rest because it alone includes their
+ * headers. Ownership: constant data. */
 #ifndef CLI_LIBRARIES_H
 #define CLI_LIBRARIES_H
 

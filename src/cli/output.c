@@ -1,12 +1,15 @@
 #include "cli/output.h"
 
-#include "base/nearest.h"
 #include "base/text.h"
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 enum { OUTPUT_ITEM_BYTES = 4096 };
+
+/* How platform_handle_write's cause begins, in either case, when nobody reads any more. */
+#define BROKEN_PIPE "broken pipe"
 
 void output_init(output *out, platform_handle handle, bool is_terminal) {
     out->handle = handle;
@@ -43,7 +46,7 @@ bool output_flush(output *out) {
     tars_status status = platform_handle_write(out->handle, out->buffer, out->used, &out->error);
     if (status != TARS_OK) {
         out->failed = true;
-        out->broken_pipe = nearest_distance(out->error.cause, "broken pipe", 0) == 0; /* any case */
+        out->broken_pipe = strncasecmp(out->error.cause, BROKEN_PIPE, sizeof BROKEN_PIPE - 1) == 0;
     }
     out->used = 0;
     return !out->failed;

@@ -120,8 +120,10 @@ static tars_status run_with_model(client *session, const verb_call *call, tars_m
         if (status == TARS_OK) {
             report_note(c, "receipt written to %s", values->sampling.receipt);
         }
+    } else if (values->sampling.receipt) {
+        report_note(c, "no receipt is written: the answer was interrupted");
     }
-    if (status == TARS_OK) {
+    if (status == TARS_OK && !c->out.broken_pipe) {
         print_answer(c, &a, &values->sampling);
     }
     if (cancelled && platform_interrupted() > 0) {

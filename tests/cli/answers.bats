@@ -266,3 +266,10 @@ setup_file() {
     first=$(grep '^logits_hash: ' <<<"$output" | head -n 1)
     [ "$("$TARS" run tiny One --max-tokens 5 --temperature 0 --logits-hash -q | tail -n 1)" = "$first" ]
 }
+
+@test "a reader that leaves ends the answer quietly" {
+    set +o pipefail
+    messages=$({ "$TARS" run tiny Hello --max-tokens 400 | head -c 1 >/dev/null; echo "${PIPESTATUS[0]}" >"$BATS_TEST_TMPDIR/status"; } 2>&1)
+    [ "$(cat "$BATS_TEST_TMPDIR/status")" -eq 0 ]
+    [ -z "$messages" ] || [[ $messages == *tokens/s* ]] || fail "$messages"
+}

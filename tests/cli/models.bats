@@ -126,6 +126,13 @@ blob_of() {
     expect_json "d['models'][0]['architecture'] == 'llama' and d['models'][0]['context_length'] == 512"
 }
 
+@test "the bash completion knows the models" {
+    "$TARS" completion bash >"$BATS_TEST_TMPDIR/completion"
+    found=$(bash -c 'source "$1"; PATH=$(dirname "$TARS"):$PATH; COMP_WORDS=(tars run ti); COMP_CWORD=2; _tars
+        printf "%s\n" "${COMPREPLY[@]}"' bash "$BATS_TEST_TMPDIR/completion")
+    [ "$found" = tiny ]
+}
+
 @test "rm removes names and suggests the nearest" {
     fresh_home
     capture "$TARS" rm tinny
