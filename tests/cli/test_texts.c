@@ -83,9 +83,9 @@ static void test_foreign_text_is_never_cut_inside_a_character(void) {
     for (size_t i = 0; i < sizeof text; i += 3) {
         memcpy(text + i, "€", 3);
     }
-    for (int terminal = 0; terminal < 2; terminal++) {
+    for (int styled = 0; styled < 2; styled++) {
         output out;
-        output_init(&out, PLATFORM_NO_HANDLE, terminal == 1);
+        output_init(&out, PLATFORM_NO_HANDLE, styled == 1);
         output_foreign(&out, text, sizeof text);
         CHECK(output_flush(&out));
         CHECK_INT(out.memory_bytes, sizeof text);
