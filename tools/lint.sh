@@ -22,7 +22,7 @@ tidy() {
     if grep -q tars_build_info build/build.ninja; then
         cmake --build build --target tars_build_info >/dev/null || return 1
     fi
-    tools/tidy.py --build build
+    tools/tidy.py --build build --under src
 }
 
 check "style and layers (tools/check_style.py)" tools/check_style.py
@@ -30,5 +30,5 @@ check "formatting (clang-format)" formatting
 check "shell scripts (shellcheck)" shell_scripts
 check "Python scripts parse" python_scripts
 check "links of the documents (tools/check_links.py)" tools/check_links.py
-check "static analysis (clang-tidy)" tidy
+check "static analysis of src (clang-tidy)" tidy
 finish

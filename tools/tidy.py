@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Runs clang-tidy over the files of a build and remembers the clean ones.
 
-  tools/tidy.py [--build DIR] [--jobs N]
+  tools/tidy.py [--build DIR] [--jobs N] [--under FOLDER]
 
 A file is remembered by the digest of what the compiler sees of it (its preprocessed text), the
 configuration and the version of clang-tidy, below the user's cache folder: a second run looks only
@@ -66,11 +66,14 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--build", type=pathlib.Path, default=ROOT / "build")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--under", default="", help="only files below this folder of the tree")
     arguments = parser.parse_args()
     version = subprocess.run([TIDY, "--version"], capture_output=True, check=True).stdout
     salt = version + (ROOT / ".clang-tidy").read_bytes()
     database = json.loads((arguments.build / "compile_commands.json").read_text())
-    entries = {e["file"]: e for e in database if pathlib.Path(e["file"]).is_file()}.values()
+    under = str(ROOT / arguments.under)
+    entries = {e["file"]: e for e in database
+               if pathlib.Path(e["file"]).is_file() and e["file"].startswith(under)}.values()
     cache = cache_folder()
     failed = 0
     with concurrent.futures.ThreadPoolExecutor(max_workers=arguments.jobs) as pool:
