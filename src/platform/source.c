@@ -44,7 +44,7 @@ void platform_name_of(const char *path, char *out, size_t size_bytes) {
         while (((unsigned char)path[skipped] & 0xC0u) == 0x80u) {
             skipped++; /* never begin inside a character */
         }
-        memcpy(out, "...", 3);
+        out[0] = out[1] = out[2] = '.';
         out += 3;
     }
     memcpy(out, path + skipped, length - skipped + 1);

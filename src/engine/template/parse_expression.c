@@ -1,7 +1,6 @@
 #include "engine/template/builtin.h"
 #include "engine/template/parser.h"
 
-#include <assert.h>
 #include <string.h>
 
 /* Precedence of the binary operators, lowest first. */
@@ -115,7 +114,9 @@ static bool add_keyword(template_parser *p, template_call_arguments *arguments,
 
 static bool add_argument(template_parser *p, template_call_arguments *arguments,
                          template_list_of_nodes *positional, template_list_of_nodes *keywords) {
-    assert(arguments);
+    if (!arguments) { /* never: every call has its own */
+        return false;
+    }
     template_token token = p->current;
     template_node **star = token.kind == TOKEN_MULTIPLY ? &arguments->star
                            : token.kind == TOKEN_POWER  ? &arguments->star_star

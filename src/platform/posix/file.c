@@ -114,7 +114,7 @@ void platform_file_close(platform_file *file) {
 tars_status platform_file_get_info(const platform_file *file, platform_file_info *out,
                                    tars_error *err) {
     struct stat s;
-    if (fstat((int)file->handle, &s) != 0) {
+    if (file->handle < 0 || fstat((int)file->handle, &s) != 0) {
         return platform_fail(err, errno, file->name, "cannot look at the file");
     }
     *out = info_of(&s);
@@ -138,8 +138,9 @@ tars_status platform_file_read_at(const platform_file *file, uint64_t offset, vo
             return platform_fail(err, errno, file->name, "cannot read the file");
         }
         if (n == 0) {
-            error_set(err, TARS_CORRUPT, "the file ends at byte %llu, expected %llu more",
-                      (unsigned long long)(offset + done), (unsigned long long)(length - done));
+            uint64_t end = offset + done;
+            error_set(err, TARS_CORRUPT, "the file ends at byte %llu, expected %zu more",
+                      (unsigned long long)end, length - done);
             error_hint(err, "the file was cut; fetch or import it again");
             platform_where(err, file->name);
             return TARS_CORRUPT;
@@ -185,7 +186,7 @@ void platform_file_drop_cache(const platform_file *file) {
 
 static tars_status read_whole(const platform_file *file, size_t max_bytes, char **out,
                               size_t *length, tars_error *err) {
-    platform_file_info info;
+    platform_file_info info = {0};
     tars_status status = platform_file_get_info(file, &info, err);
     if (status != TARS_OK) {
         return status;

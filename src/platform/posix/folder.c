@@ -46,7 +46,7 @@ tars_status platform_make_folders(const char *path, tars_error *err) {
 
 static platform_kind kind_in(int folder, const struct dirent *entry) {
     struct stat s;
-    if (fstatat(folder, entry->d_name, &s, AT_SYMLINK_NOFOLLOW) != 0) {
+    if (folder < 0 || fstatat(folder, entry->d_name, &s, AT_SYMLINK_NOFOLLOW) != 0) {
         return PLATFORM_KIND_MISSING; /* removed meanwhile */
     }
     return S_ISREG(s.st_mode)   ? PLATFORM_KIND_FILE
