@@ -98,7 +98,7 @@ static void draws_follow_the_distribution(void) {
     }
     for (size_t k = 0; k < 5; k++) {
         double expected = exp((double)(logits[best[k]] / 1.5f)) / total;
-        CHECK(fabs((double)counts[k] / DRAWS - expected) < 0.015);
+        CHECK(fabs((double)counts[k] / (double)DRAWS - expected) < 0.015);
     }
 }
 
