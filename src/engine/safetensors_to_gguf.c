@@ -226,7 +226,7 @@ static tars_status read_config(converter *c) {
 static tars_status read_pooling(converter *c) {
     static const struct {
         const char *key;
-        int pooling; /* -1: not implemented */
+        int pooling; /* pooling_kind, or -1: refused as unsupported */
     } modes[] = {
         {"pooling_mode_mean_tokens", POOLING_MEAN}, {"pooling_mode_cls_token", POOLING_CLS},
         {"pooling_mode_lasttoken", POOLING_LAST},   {"pooling_mode_max_tokens", -1},
