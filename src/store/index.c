@@ -1,4 +1,5 @@
 #include "store/index.h"
+#include "platform/platform.h"
 
 #include <sqlite3.h>
 #include <stdio.h>
@@ -192,6 +193,22 @@ static int open_immutable(store_index *index) {
     return sqlite3_open_v2(uri, &index->db, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, NULL);
 }
 
+/* SQLite does not wait by itself while another connection changes the journal's mode. */
+static tars_status set_write_mode(store_index *index, tars_error *err) {
+    tars_status status = TARS_CONFLICT;
+    for (int waited_ms = 0; waited_ms < INDEX_BUSY_TIMEOUT_MS && status == TARS_CONFLICT;
+         waited_ms += 10) {
+        if (waited_ms > 0) {
+            platform_sleep_ns(10000000);
+        }
+        status = run_sql(index,
+                         "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
+                         "PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF",
+                         err);
+    }
+    return status;
+}
+
 static tars_status open_database(store_index *index, store_mode mode, tars_error *err) {
     int flags = mode == STORE_WRITE ? SQLITE_OPEN_READWRITE : SQLITE_OPEN_READONLY;
     int code = sqlite3_open_v2(index->path, &index->db, flags, NULL);
@@ -203,10 +220,7 @@ static tars_status open_database(store_index *index, store_mode mode, tars_error
     }
     sqlite3_busy_timeout(index->db, INDEX_BUSY_TIMEOUT_MS);
     if (mode == STORE_WRITE) {
-        return run_sql(index,
-                       "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
-                       "PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF",
-                       err);
+        return set_write_mode(index, err);
     }
     code = sqlite3_exec(index->db, "PRAGMA user_version; SELECT 1 FROM sqlite_schema", NULL, NULL,
                         NULL);
