@@ -2,6 +2,7 @@
  * scalar_matmul.c. Tiles of up to TILE tokens share each weight vector. */
 #include "engine/kernels/matmul_x86_avx2.h"
 
+#include "engine/kernels/prefetch_x86.h"
 #include "engine/pack_layout.h"
 
 #include <immintrin.h>
@@ -78,6 +79,7 @@ INLINE void block32_tile(uint32_t type, const token_tile *tile, int n) {
     const __m256i ones = _mm256_set1_epi16(1);
     const size_t block_bytes = type == TENSOR_Q8_0 ? 512 : 256;
     const uint8_t *segment = tile->group;
+    const uint8_t *ahead = segment;
     __m256 total[TILE];
     const int8_t *x[TILE];
 #pragma GCC unroll 4
@@ -101,6 +103,9 @@ INLINE void block32_tile(uint32_t type, const token_tile *tile, int n) {
         }
         for (size_t b = 0; b < width / 32; b++, block++) {
             __m256i acc[TILE];
+            if (n == 1 && type == TENSOR_Q4_1 && tile->half == 0) {
+                ahead = prefetch_q4_1(ahead);
+            }
 #pragma GCC unroll 4
             for (int t = 0; t < n; t++) {
                 acc[t] = _mm256_setzero_si256();

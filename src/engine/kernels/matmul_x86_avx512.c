@@ -2,6 +2,7 @@
  * scalar_matmul.c. Tiles of up to TILE tokens share each weight vector. */
 #include "engine/kernels/matmul_x86_avx512.h"
 
+#include "engine/kernels/prefetch_x86.h"
 #include "engine/pack_layout.h"
 
 #include <immintrin.h>
@@ -72,6 +73,7 @@ INLINE void block32_tile(uint32_t type, const token_tile *tile, int n) {
     const int zero_point = type == TENSOR_Q4_0 ? 8 : type == TENSOR_Q8_0 ? 128 : 0;
     const size_t block_bytes = type == TENSOR_Q8_0 ? 512 : 256;
     const uint8_t *segment = tile->group;
+    const uint8_t *ahead = segment;
     __m512 total[TILE];
     const int8_t *x[TILE];
 #pragma GCC unroll 8
@@ -93,6 +95,9 @@ INLINE void block32_tile(uint32_t type, const token_tile *tile, int n) {
         }
         for (size_t b = 0; b < width / 32; b++, block++) {
             __m512i acc[TILE];
+            if (n == 1 && type == TENSOR_Q4_1) {
+                ahead = prefetch_q4_1(ahead);
+            }
 #pragma GCC unroll 8
             for (int t = 0; t < n; t++) {
                 acc[t] = zero_point == 0
