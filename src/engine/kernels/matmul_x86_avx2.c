@@ -74,9 +74,19 @@ INLINE void dot_bytes(const uint8_t *quants, const int8_t *const *x, __m256i *ac
     }
 }
 
+/* The sums of one block of 32: Q4 has pairs in 16 bits still, Q4_0 counts from −8. */
+INLINE __m256 whole_sums(uint32_t type, __m256i isum, int32_t sum_of_x) {
+    if (type != TENSOR_Q8_0) {
+        isum = _mm256_madd_epi16(isum, _mm256_set1_epi16(1));
+    }
+    if (type == TENSOR_Q4_0) {
+        isum = _mm256_sub_epi32(isum, _mm256_slli_epi32(_mm256_set1_epi32(sum_of_x), 3));
+    }
+    return _mm256_cvtepi32_ps(isum);
+}
+
 INLINE void block32_tile(uint32_t type, const token_tile *tile, int n) {
     const activations *in = tile->in;
-    const __m256i ones = _mm256_set1_epi16(1);
     const size_t block_bytes = type == TENSOR_Q8_0 ? 512 : 256;
     const uint8_t *segment = tile->group;
     const uint8_t *ahead = segment;
@@ -120,16 +130,8 @@ INLINE void block32_tile(uint32_t type, const token_tile *tile, int n) {
 #pragma GCC unroll 4
             for (int t = 0; t < n; t++) {
                 size_t at = (size_t)t * in->block_stride + block;
-                __m256i isum = acc[t];
-                if (type != TENSOR_Q8_0) {
-                    isum = _mm256_madd_epi16(isum, ones);
-                }
-                if (type == TENSOR_Q4_0) {
-                    isum =
-                        _mm256_sub_epi32(isum, _mm256_slli_epi32(_mm256_set1_epi32(sums[at]), 3));
-                }
                 __m256 both = _mm256_mul_ps(scale, _mm256_set1_ps(d[at]));
-                sum[t] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(isum), both, sum[t]);
+                sum[t] = _mm256_fmadd_ps(whole_sums(type, acc[t], sums[at]), both, sum[t]);
                 if (type == TENSOR_Q4_1) {
                     sum[t] = _mm256_fmadd_ps(widen_halves(mins + 32 * b), _mm256_set1_ps(ds[at]),
                                              sum[t]);
