@@ -70,6 +70,8 @@ static tars_status locate(tars_context *context, const char *name, tars_model *m
 
 tars_status tars_model_open(tars_context *context, const char *name, tars_model **out,
                             tars_error *err) {
+    tars_error own_error;
+    err = err ? err : &own_error; /* below, err is never NULL */
     *out = NULL;
     if (!context || !name || name[0] == '\0') {
         return error_set(err, TARS_USAGE, "a model's name or path is needed");

@@ -8,6 +8,8 @@ enum { SESSION_DEFAULT_CONTEXT = 8192 };
 tars_status tars_session_create(tars_context *context, tars_model *m,
                                 const tars_session_options *options, tars_session **out,
                                 tars_error *err) {
+    tars_error own_error;
+    err = err ? err : &own_error; /* below, err is never NULL */
     (void)context;
     *out = NULL;
     if (!m || !m->pack.hparams->causal) {

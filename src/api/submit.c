@@ -169,8 +169,12 @@ static tars_status set_up_sampling(tars_job *job, tars_error *err) {
                                       .min_p = s->min_p,
                                       .repeat_penalty = s->repeat_penalty,
                                       .seed = s->seed};
-    return s->random_seed ? platform_random(&job->sampler.seed, sizeof job->sampler.seed, err)
-                          : TARS_OK;
+    if (!s->random_seed) {
+        return TARS_OK;
+    }
+    tars_status status = platform_random(&job->sampler.seed, sizeof job->sampler.seed, err);
+    job->sampler.seed >>= 64 - 53; /* a double, and so any reader of JSON, holds it exactly */
+    return status;
 }
 
 static tars_status check_model(const tars_request *r, const job_kind *kind, tars_error *err) {
@@ -224,6 +228,8 @@ static tars_status check_request(tars_job *job, const job_kind *kind, tars_error
 
 tars_status tars_submit(tars_context *context, const tars_request *request, const tars_sink *sink,
                         tars_job **out, tars_error *err) {
+    tars_error own_error;
+    err = err ? err : &own_error; /* below, err is never NULL */
     *out = NULL;
     if (!context || !request || request->size_bytes < sizeof *request || !request->model) {
         return error_set(err, TARS_USAGE, "context, request, its size and its model are needed");
@@ -290,6 +296,8 @@ static void fill_result(tars_job *job, tars_result *out) {
 }
 
 tars_status tars_job_wait(tars_job *job, tars_result *result, tars_error *err) {
+    tars_error own_error;
+    err = err ? err : &own_error; /* below, err is never NULL */
     const job_kind *kind = kind_of(job->request->kind);
     tars_status status = job_check(job, err);
     if (status == TARS_OK && kind) { /* tars_submit checked the kind */

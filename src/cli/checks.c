@@ -138,12 +138,36 @@ static void check_disk(check_list *list) {
     }
 }
 
+/* Replaces the damaged index and lists the models again, for the checks that follow. */
+static void repair_index(check_list *list, finding *f) {
+    tars_error err;
+    store_rebuild_report report = {0};
+    tars_status status = store_rebuild(list->home, &report, &err);
+    if (status == TARS_OK) {
+        status = tars_model_list(list->session->context, &list->models, &list->n_models, &err);
+    }
+    if (status != TARS_OK) {
+        set_error(f, &err);
+        return;
+    }
+    f->status = report.named + report.damaged > 0 ? CHECK_WARN : CHECK_OK;
+    set_detail(f,
+               "the index was damaged and is made anew in %s: %zu packed files kept, %zu of them "
+               "under a new name, %zu damaged",
+               list->home, report.kept, report.named, report.damaged);
+    if (report.damaged > 0) {
+        set_fix(f, "fetch the models that are missing in 'tars list' again");
+    }
+}
+
 static void check_index(check_list *list) {
     tars_error err;
     tars_status status =
         tars_model_list(list->session->context, &list->models, &list->n_models, &err);
     finding *f = check_add(list, "store", status == TARS_OK ? CHECK_OK : CHECK_FAIL);
-    if (status != TARS_OK) {
+    if (status == TARS_CORRUPT && list->repair) {
+        repair_index(list, f);
+    } else if (status != TARS_OK) {
         set_error(f, &err);
     } else {
         set_detail(f, "%zu %s in %s", list->n_models, list->n_models == 1 ? "model" : "models",

@@ -22,6 +22,7 @@ typedef struct check_list {
     client *session;
     const machine *machine;
     const char *home; /* the store's folder */
+    bool repair;      /* make a damaged index anew */
     tars_model_entry *models;
     size_t n_models;
     progress progress;

@@ -3,6 +3,19 @@
 
 #include <stdlib.h>
 
+typedef struct doctor_values {
+    bool repair;
+} doctor_values;
+
+static const option doctor_rows[] = {
+    {.name = "repair",
+     .type = OPTION_FLAG,
+     .offset = offsetof(doctor_values, repair),
+     .help = "make a damaged index of the store anew from the packed files; the damaged one is "
+             "kept as index.sqlite.damaged"},
+};
+static const option_set doctor_set = OPTION_SET("Options", doctor_rows);
+
 static void print_json(output *out, const check_list *list) {
     json_writer json;
     output_json(out, &json);
@@ -44,7 +57,7 @@ static void print_text(const cli *c, output *out, const check_list *list) {
 }
 
 static tars_status run_doctor(cli *c, const verb_call *call, tars_error *err) {
-    (void)call;
+    const doctor_values *values = call->values;
     client session;
     tars_status status = client_open(&session, c, err);
     if (status != TARS_OK) {
@@ -52,7 +65,10 @@ static tars_status run_doctor(cli *c, const verb_call *call, tars_error *err) {
     }
     machine m;
     machine_detect(&m);
-    check_list list = {.session = &session, .machine = &m, .home = session.context->home};
+    check_list list = {.session = &session,
+                       .machine = &m,
+                       .home = session.context->home,
+                       .repair = values->repair};
     list.findings = calloc(CHECKS_MAX_FINDINGS, sizeof *list.findings);
     if (!list.findings) {
         client_close(&session);
@@ -86,6 +102,9 @@ const verb verb_doctor = {
                    "runtimes and what pull needs, and tells how to mend what is wrong. Ends with "
                    "status 1 when "
                    "a check fails; what is unavailable or could be better is no failure.",
-    .examples = {{"tars doctor --json", "all findings, for programs"}},
+    .uses = {{&doctor_set, 0}},
+    .examples = {{"tars doctor --json", "all findings, for programs"},
+                 {"tars doctor --repair", "also mend the store's index"}},
+    .values_bytes = sizeof(doctor_values),
     .run = run_doctor,
 };

@@ -43,7 +43,8 @@ static const char schema_sql[] =
 static tars_status index_damaged(const store_index *index, const char *what, tars_error *err) {
     error_set(err, TARS_CORRUPT, "the store's index is damaged: %s", what);
     error_where(err, "%s", index->path);
-    error_hint(err, "run `tars doctor` to rebuild it from the packed files; they are not affected");
+    error_hint(err, "`tars doctor --repair` makes it anew from the packed files; they are not "
+                    "affected");
     return TARS_CORRUPT;
 }
 

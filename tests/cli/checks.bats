@@ -37,6 +37,26 @@ setup_file() {
     expect_json "next(c for c in d['checks'] if c['name'] == 'keys')['status'] == 'fail'"
 }
 
+@test "doctor makes a damaged index anew when asked" {
+    cp -a "$TARS_HOME" "$BATS_TEST_TMPDIR/home"
+    export TARS_HOME=$BATS_TEST_TMPDIR/home
+    head -c 5000 /dev/zero >"$TARS_HOME/models/index.sqlite"
+    rm -f "$TARS_HOME/models/index.sqlite-wal" "$TARS_HOME/models/index.sqlite-shm"
+    capture "$TARS" list
+    expect_status 1
+    expect_error "doctor --repair"
+    capture "$TARS" doctor --json
+    expect_status 1
+    expect_json "next(c for c in d['checks'] if c['name'] == 'store')['status'] == 'fail'"
+    capture "$TARS" doctor --repair --json
+    expect_status 0
+    expect_json "'made anew' in next(c for c in d['checks'] if c['name'] == 'store')['detail']"
+    expect_json "next(c for c in d['checks'] if c['name'] == 'digest: tiny')['status'] == 'ok'"
+    [ -e "$TARS_HOME/models/index.sqlite.damaged" ]
+    capture "$TARS" run tiny hello --max-tokens 2
+    expect_status 0
+}
+
 @test "bench llm measures the five figures" {
     capture "$TARS" bench llm --model tiny --threads 1,2 --prompt 64 --generate 4 --count 2 --json
     expect_status 0

@@ -470,12 +470,7 @@ static void imports_wait_for_each_other(void) {
             char name[16];
             tars_error err = {0};
             snprintf(name, sizeof name, "m%d", i / 2);
-            tars_status status = TARS_CONFLICT;
-            /* the index may be busy while another process makes it: that is told, and retried */
-            for (int round = 0; round < 10 && status == TARS_CONFLICT; round++) {
-                status = import_as(&f, i % 4 < 2 ? tiny : other, name, false, NULL, &err);
-            }
-            _exit((int)status);
+            _exit((int)import_as(&f, i % 4 < 2 ? tiny : other, name, false, NULL, &err));
         }
     }
     for (int i = 0; i < PROCESSES; i++) {
