@@ -4,10 +4,13 @@
 #
 #   tools/fresh-root.sh SUITE DIRECTORY [COMMAND…]      (default: make test)
 #   for example: tools/fresh-root.sh bookworm /var/tmp/fresh make demo
+#   SUITE: bookworm (Debian 12), noble (Ubuntu 24.04), or another one that debootstrap knows
 #
 # The root is made at the first call and kept; the clone is made anew each time. What a machine
 # needs to reach its package sources is handed in from outside and never part of the tree:
 #   FRESH_ROOT_MIRROR    mirror of debootstrap (default: debootstrap's own)
+#   FRESH_ROOT_KEYRING   keys that sign the suite (default: debootstrap's own; a Debian host has
+#                        none for Ubuntu: see the package ubuntu-keyring)
 #   FRESH_ROOT_SOURCES   file that becomes /etc/apt/sources.list
 #   FRESH_ROOT_APT_CONF  file that is copied to /etc/apt/apt.conf.d
 #   FRESH_ROOT_CA        bundle of certificate authorities for TLS
@@ -32,9 +35,16 @@ fi
 if [ ! -e "$root/.complete" ]; then
     echo "Making a root of $suite in $root"
     mkdir -p "$root"
-    mirror=()
-    [ -n "${FRESH_ROOT_MIRROR:-}" ] && mirror=("$FRESH_ROOT_MIRROR")
-    debootstrap --variant=minbase --include=git,make "$suite" "$root" "${mirror[@]}" >"$root.log" 2>&1 || {
+    options=(--variant=minbase '--include=git,make' --force-check-gpg)
+    [ -n "${FRESH_ROOT_KEYRING:-}" ] && options+=("--keyring=$FRESH_ROOT_KEYRING")
+    script=()
+    if [ "$suite" = noble ]; then
+        options+=('--components=main,universe') # as an installed Ubuntu has them
+        # Debian 12's debootstrap is older than noble; all releases of Ubuntu share one script.
+        [ -e "${DEBOOTSTRAP_DIR:-/usr/share/debootstrap}/scripts/noble" ] || script=(gutsy)
+    fi
+    debootstrap "${options[@]}" "$suite" "$root" "${FRESH_ROOT_MIRROR:-}" "${script[@]}" \
+        >"$root.log" 2>&1 || {
         tail -n 20 "$root.log" >&2
         exit 1
     }

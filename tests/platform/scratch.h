@@ -68,10 +68,12 @@ static inline void scratch_write(const char *path, const void *bytes, size_t len
 }
 
 /* User-mode emulation (qemu): the program cannot execute itself, and the system counts the
- * emulator's pages. Its program shows in smaps, which it does not disguise. */
+ * emulator's pages. Its program shows in the smaps of the main thread, which it does not
+ * disguise (qemu 8.2 does so with /proc/self/smaps). */
 static inline bool scratch_is_emulated(void) {
-    FILE *smaps = fopen("/proc/self/smaps", "r");
     char line[1024];
+    snprintf(line, sizeof line, "/proc/self/task/%d/smaps", (int)getpid());
+    FILE *smaps = fopen(line, "r");
     bool found = false;
     while (smaps && fgets(line, sizeof line, smaps)) {
         found = found || strstr(line, "/qemu-") != NULL;
