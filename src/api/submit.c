@@ -1,6 +1,7 @@
 #include "api/decoder.h"
 
 #include "base/text.h"
+#include "runtime/native/features.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -101,24 +102,10 @@ static tars_status check_policy(const tars_policy *p, tars_error *err) {
     return TARS_OK;
 }
 
-static unsigned cpu_features(void) {
-    platform_cpu_info cpu = platform_cpu();
-    unsigned features = 0;
-    if (cpu.avx2 && cpu.fma && cpu.f16c) {
-        features |= KERNEL_HAS_AVX2;
-    }
-    if (cpu.avx512 && cpu.avx512_vnni) {
-        features |= KERNEL_HAS_AVX512;
-    }
-    if (cpu.neon && cpu.dotprod) {
-        features |= KERNEL_HAS_NEON_DOT;
-    }
-    return features;
-}
-
 static tars_status choose_kernels(tars_job *job, tars_error *err) {
     const char *wanted = job->request->policy.force_isa;
-    unsigned features = cpu_features();
+    platform_cpu_info cpu = platform_cpu();
+    unsigned features = native_kernel_features(&cpu);
     job->kernels = kernel_best(features);
     if (!wanted) {
         return TARS_OK;

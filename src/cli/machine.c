@@ -1,6 +1,7 @@
 #include "cli/machine.h"
 
 #include "engine/kernels/kernels.h"
+#include "runtime/native/features.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -29,14 +30,6 @@ static bool has_feature(const machine *m, size_t index) {
     return *(const bool *)((const char *)&m->cpu + features[index].offset);
 }
 
-static unsigned kernel_features(const platform_cpu_info *cpu) {
-    unsigned bits = 0;
-    bits |= cpu->avx2 && cpu->fma && cpu->f16c ? KERNEL_HAS_AVX2 : 0;
-    bits |= cpu->avx512 && cpu->avx512_vnni ? KERNEL_HAS_AVX512 : 0;
-    bits |= cpu->neon && cpu->dotprod ? KERNEL_HAS_NEON_DOT : 0;
-    return bits;
-}
-
 /* Linux says it in a file; elsewhere it stays unknown. */
 static void read_release(char *out, size_t size_bytes) {
     char *bytes = NULL;
@@ -52,7 +45,7 @@ static void read_release(char *out, size_t size_bytes) {
 
 void machine_detect(machine *out) {
     *out = (machine){.cpu = platform_cpu(), .n_cpus = platform_cpu_count()};
-    out->isa = kernel_best(kernel_features(&out->cpu))->name;
+    out->isa = kernel_best(native_kernel_features(&out->cpu))->name;
     platform_memory_info memory;
     if (platform_memory(&memory, NULL) == TARS_OK) {
         out->memory_bytes = memory.total_bytes;
