@@ -255,6 +255,10 @@ def print_shares(everything, limits, tars):
 
     rate = RATE_OF_ISA.get(tars.isa.split("-")[0]) if tars else None
     print("shares of this machine's limits")
+    if not limits or not tars:
+        reason = "tars was not measured" if limits else "build/bench/roofline is not built"
+        print(f"  unavailable: {reason}; 'make peers' does both")
+        return
     for (kind, threads), row in everything.items():
         read = limit("read_128MiB", threads)
         multiply = limit(rate, threads) if rate else None

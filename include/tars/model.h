@@ -35,6 +35,7 @@ typedef struct tars_context_options {
 
 TARS_API tars_status tars_context_create(const tars_context_options *options, tars_context **out,
                                          tars_error *err);
+/* NULL is allowed. */
 TARS_API void tars_context_destroy(tars_context *context);
 
 /* Version of the C interface: major << 16 | minor. Structs only grow within one major version. */
@@ -91,10 +92,11 @@ TARS_API void tars_free(void *memory);
 
 /* ---- opened models --------------------------------------------------------------------- */
 
-/* Opens a name of the store, name@digest-prefix, or a path to a packed file. Maps it read-only;
- * costs milliseconds and no private memory. */
+/* Opens a name of the store, name@digest-prefix, or a path to a packed file; a path has a slash
+ * in it (./model.tars). Maps it read-only; costs milliseconds and no private memory. */
 TARS_API tars_status tars_model_open(tars_context *context, const char *name, tars_model **out,
                                      tars_error *err);
+/* NULL is allowed. */
 TARS_API void tars_model_close(tars_model *model);
 
 typedef struct tars_model_info {

@@ -165,6 +165,7 @@ TARS_API tars_status tars_submit(tars_context *context, const tars_request *requ
 TARS_API tars_status tars_job_wait(tars_job *job, tars_result *result, tars_error *err);
 /* Ends the job within one token. Async-signal-safe. */
 TARS_API void tars_job_cancel(tars_job *job);
+/* NULL is allowed. */
 TARS_API void tars_job_destroy(tars_job *job);
 
 /* Memory that a request would take besides the shared model, before anything is allocated. */

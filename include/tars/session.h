@@ -24,6 +24,7 @@ typedef struct tars_session_options {
 TARS_API tars_status tars_session_create(tars_context *context, tars_model *model,
                                          const tars_session_options *options, tars_session **out,
                                          tars_error *err);
+/* NULL is allowed. */
 TARS_API void tars_session_destroy(tars_session *session);
 /* Forgets the conversation; keeps the memory. */
 TARS_API void tars_session_reset(tars_session *session);

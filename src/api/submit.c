@@ -335,6 +335,8 @@ uint64_t job_estimate_bytes(const tars_job *job, size_t n_prompt) {
 
 tars_status tars_estimate(tars_context *context, const tars_request *request,
                           uint64_t *private_bytes, tars_error *err) {
+    tars_error own_error;
+    err = err ? err : &own_error; /* below, err is never NULL */
     tars_job *job = NULL;
     tars_status status = tars_submit(context, request, NULL, &job, err);
     if (!job) {

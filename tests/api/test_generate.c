@@ -305,6 +305,29 @@ static void bad_requests_are_refused(void) {
     CHECK_INT(o.status, TARS_USAGE);
 }
 
+/* A caller that passes no error object still learns which failure it was. */
+static void status_survives_without_an_error_object(void) {
+    tars_request r = plain(prompt);
+    tars_job *job = NULL;
+    r.policy.runtime = "wasm";
+    CHECK_INT(tars_submit(context, &r, NULL, &job, NULL), TARS_UNAVAILABLE);
+    CHECK(job == NULL);
+    r = plain(prompt);
+    r.limits.context = 8;
+    CHECK_INT(tars_submit(context, &r, NULL, &job, NULL), TARS_OK);
+    tars_result result = {.size_bytes = sizeof result};
+    CHECK_INT(tars_job_wait(job, &result, NULL), TARS_CONTEXT_EXCEEDED);
+    tars_job_destroy(job);
+    tars_model *none = NULL;
+    CHECK_INT(tars_model_open(context, "./not-there.tars", &none, NULL), TARS_NOT_FOUND);
+    CHECK(none == NULL);
+    /* and what ends things takes NULL, as the headers say */
+    tars_job_destroy(NULL);
+    tars_model_close(NULL);
+    tars_session_destroy(NULL);
+    tars_context_destroy(NULL);
+}
+
 static void cancel_and_deadline_end_it(void) {
     static outcome o;
     tars_request r = plain(prompt);
@@ -445,6 +468,7 @@ static const check_test tests[] = {
     {"stop text is not shown", stop_text_is_not_shown},
     {"chat template is used", chat_template_is_used},
     {"bad requests are refused", bad_requests_are_refused},
+    {"status survives without an error object", status_survives_without_an_error_object},
     {"cancel and deadline end it", cancel_and_deadline_end_it},
     {"context limits the answer", context_limits_the_answer},
     {"estimate covers the request", estimate_covers_the_request},

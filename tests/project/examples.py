@@ -14,6 +14,8 @@ import subprocess
 import sys
 import tempfile
 
+from script_tests import Skip, run_tests
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 EXAMPLES = ROOT / "examples"
 MODELS = ROOT / "tests/data/models"
@@ -28,10 +30,6 @@ COMMANDS = {  # a model of the store, and arguments that succeed with it
     "embed": ["bert", "one text", "another text"],
     "tokenize": ["tiny", "hello \"world\"\nnext"],
 }
-
-
-class Skip(Exception):
-    pass
 
 
 class Scratch:
@@ -234,26 +232,9 @@ TESTS = [
 
 
 def main():
-    passed = failed = skipped = 0
     with tempfile.TemporaryDirectory() as folder:
-        scratch = Scratch(pathlib.Path(folder).resolve())
         os.environ["TARS_HOME"] = os.path.join(folder, "home")
-        for test in TESTS:
-            name = test.__name__.removeprefix("test_")
-            try:
-                test(scratch)
-            except Skip as reason:
-                skipped += 1
-                print(f"  skipped {name}: {reason}")
-            except Exception as problem:  # whatever it is, the other tests still run
-                failed += 1
-                print(f"  FAILED  {name}: {type(problem).__name__}: {problem}")
-            else:
-                passed += 1
-                print(f"  ok      {name}")
-            sys.stdout.flush()
-    print(f"{passed} passed, {failed} failed, {skipped} skipped")
-    return 1 if failed else 0
+        return run_tests(TESTS, Scratch(pathlib.Path(folder).resolve()))
 
 
 if __name__ == "__main__":

@@ -13,6 +13,8 @@ import subprocess
 import sys
 import tempfile
 
+from script_tests import Skip, run_tests
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 GOLDEN = ROOT / "tests/data/golden"
 TARS = os.environ.get("TARS") or str(ROOT / "build/tars")
@@ -23,10 +25,6 @@ GPL3 = pathlib.Path("/usr/share/common-licenses/GPL-3")
 TEXT_BYTES = 20600
 EMBEDDING_TOLERANCE = 1e-5
 CLEAR_MARGIN = 0.5  # of logits; below it the engines may differ in the first token
-
-
-class Skip(Exception):
-    pass
 
 
 def golden(name):
@@ -147,25 +145,9 @@ TESTS = [
 
 
 def main():
-    passed = failed = skipped = 0
     with tempfile.TemporaryDirectory() as home:
         os.environ["TARS_HOME"] = home
-        for test in TESTS:
-            name = test.__name__.removeprefix("test_")
-            try:
-                test()
-            except Skip as reason:
-                skipped += 1
-                print(f"  skipped {name}: {reason}")
-            except Exception as problem:  # whatever it is, the other tests still run
-                failed += 1
-                print(f"  FAILED  {name}: {type(problem).__name__}: {problem}")
-            else:
-                passed += 1
-                print(f"  ok      {name}")
-            sys.stdout.flush()
-    print(f"{passed} passed, {failed} failed, {skipped} skipped")
-    return 1 if failed else 0
+        return run_tests(TESTS)
 
 
 if __name__ == "__main__":
