@@ -86,6 +86,7 @@ tars_status decoder_open(decoder *d, tars_job *job, size_t n_context, size_t max
     }
     if (status == TARS_OK) {
         d->tokens = calloc(d->max_tokens, sizeof *d->tokens);
+        pace_init(&d->pace, job->n_threads);
         status = d->tokens ? team_create(job->n_threads, &d->team, err) : job_no_memory(err);
     }
     if (status == TARS_OK) {
@@ -116,6 +117,16 @@ static void step_worker(void *argument, unsigned worker) {
     forward_step(&d->pass, worker, &d->barrier);
 }
 
+/* With as many workers as the machine has time for; the result is the same with any number. */
+static void run_step(decoder *d) {
+    uint64_t start_ns = platform_clock_ns();
+    unsigned n_workers = pace_workers(&d->pace, start_ns);
+    barrier_init(&d->barrier, n_workers, team_relax, d->team);
+    team_run(d->team, n_workers, step_worker, d);
+    uint64_t end_ns = platform_clock_ns();
+    pace_note(&d->pace, end_ns, end_ns - start_ns, team_waited_ns(d->team));
+}
+
 tars_status decoder_step(decoder *d, const int32_t *ids, size_t n, bool all_logits,
                          tars_error *err) {
     for (size_t i = 0; i < n; i++) {
@@ -129,8 +140,7 @@ tars_status decoder_step(decoder *d, const int32_t *ids, size_t n, bool all_logi
         return status;
     }
     size_t before = d->cache->length;
-    barrier_init(&d->barrier, team_size(d->team), team_relax);
-    team_run(d->team, step_worker, d);
+    run_step(d);
     status = model_api_check(d->model, err); /* a cut file makes any result void */
     if (status == TARS_OK) {
         status = forward_end(&d->pass, err);

@@ -5,6 +5,7 @@
 #define API_DECODER_H
 
 #include "api/job.h"
+#include "runtime/native/pace.h"
 
 struct tars_session {
     tars_model *model;
@@ -21,6 +22,7 @@ typedef struct decoder {
     forward pass;
     barrier barrier;
     team *team;
+    pace pace; /* how many of the team work */
     kv_cache own_cache;
     kv_cache *cache; /* own_cache or the session's */
     tars_session *session;

@@ -118,7 +118,7 @@ static tars_status run_all(embedding_work *w, tars_error *err) {
     if (status == TARS_OK) {
         uint64_t begin = platform_clock_ns();
         w->job->usage.start_ms = (double)(begin - w->job->submitted_ns) / 1e6;
-        team_run(t, embed_worker, w);
+        team_run(t, n_workers, embed_worker, w);
         w->job->usage.prompt_ms = (double)(platform_clock_ns() - begin) / 1e6;
         status = model_api_check(w->job->request->model, err);
     }

@@ -46,6 +46,7 @@ size_t forward_memory_bytes(const model *m, const forward_limits *limits) {
     claim(&total, &fits, 1, product_inputs_bytes(t, widest_input(p)));
     claim(&total, &fits, limits->n_workers,
           product_inputs_bytes(PRODUCT_SMALL_BATCH, widest_input(p)) + sizeof(product_inputs));
+    claim(&total, &fits, limits->n_workers, sizeof(task_counter));
     claim(&total, &fits, limits->n_workers, scratch_floats(p, limits) * sizeof(float) + 128);
     if (limits->float_activations) {
         claim(&total, &fits, limits->n_workers,
@@ -64,7 +65,8 @@ static bool init_workers(forward *f, arena *memory) {
     f->privates = ARENA_ARRAY(memory, product_inputs, n);
     f->attention_scratch = ARENA_ARRAY(memory, float *, n);
     f->row_scratch = ARENA_ARRAY(memory, float *, n);
-    if (!f->privates || !f->attention_scratch || !f->row_scratch) {
+    f->counters = arena_alloc_raw(memory, n * sizeof *f->counters, _Alignof(task_counter));
+    if (!f->counters || !f->privates || !f->attention_scratch || !f->row_scratch) {
         return false;
     }
     for (unsigned i = 0; i < n; i++) {
@@ -161,6 +163,7 @@ tars_status forward_begin(forward *f, const forward_token *tokens, size_t n_toke
     }
     f->tokens = tokens;
     f->n_tokens = n_tokens;
+    task_counters_clear(f->counters, f->limits.n_workers);
     atomic_store(&f->not_finite, 0);
     return TARS_OK;
 }
@@ -186,6 +189,7 @@ typedef struct step {
     forward *f;
     unsigned worker;
     barrier *b;
+    task_share tasks;
     product_inputs *in; /* private for small batches, else shared */
     bool is_small;
 } step;
@@ -252,25 +256,27 @@ static void prepare_rows(const step *s, const float *rows, size_t stride, size_t
 
 /* Computes several matrices over the same inputs, chunk by chunk. `after` (may be NULL) runs on
  * the rows [begin, end) of all tokens as soon as their chunk is done, on the same worker. */
-static void run_products(const step *s, const product *products, size_t count, size_t n_tokens,
+static void run_products(step *s, const product *products, size_t count, size_t n_tokens,
                          void (*after)(const step *, size_t product, size_t begin, size_t end)) {
-    size_t chunks[3];
+    size_t n_groups = 0;
+    for (size_t i = 0; i < count; i++) {
+        n_groups += products[i].w->n_groups;
+    }
+    size_t chunk = product_chunk_groups(n_groups, s->b->n_workers);
     size_t n_chunks[3];
     size_t total = 0;
     for (size_t i = 0; i < count; i++) {
-        size_t n_groups = products[i].w->n_groups;
-        chunks[i] = product_chunk_groups(n_groups, s->b->n_workers);
-        n_chunks[i] = (n_groups + chunks[i] - 1) / chunks[i];
+        n_chunks[i] = (products[i].w->n_groups + chunk - 1) / chunk;
         total += n_chunks[i];
     }
-    for (size_t task = barrier_next_task(s->b); task < total; task = barrier_next_task(s->b)) {
+    task_share_begin(&s->tasks, total);
+    for (size_t index; task_share_next(&s->tasks, &index);) {
         size_t i = 0;
-        size_t index = task;
         while (i + 1 < count && index >= n_chunks[i]) {
             index -= n_chunks[i++];
         }
-        size_t begin = index * chunks[i];
-        size_t end = begin + chunks[i];
+        size_t begin = index * chunk;
+        size_t end = begin + chunk;
         end = end < products[i].w->n_groups ? end : products[i].w->n_groups;
         product_groups(&products[i], s->f->kernels, s->in, begin, end, 0, n_tokens,
                        s->f->limits.float_activations, s->f->row_scratch[s->worker]);
@@ -358,13 +364,14 @@ static void attend(const step *s, uint32_t layer, uint32_t kv_head, size_t begin
 enum { ATTENTION_TOKEN_TILE = 8 };
 
 /* Tasks are (token tile, kv head); a tile is cut where the sequence changes. */
-static void attend_tiles(const step *s, uint32_t layer) {
+static void attend_tiles(step *s, uint32_t layer) {
     forward *f = s->f;
     const model_hparams *p = f->model->hparams;
     size_t group = p->n_heads / p->n_kv_heads;
     size_t n_tiles = (f->n_tokens + ATTENTION_TOKEN_TILE - 1) / ATTENTION_TOKEN_TILE;
     size_t total = n_tiles * p->n_kv_heads;
-    for (size_t task = barrier_next_task(s->b); task < total; task = barrier_next_task(s->b)) {
+    task_share_begin(&s->tasks, total);
+    for (size_t task; task_share_next(&s->tasks, &task);) {
         /* late tiles see more positions: the longest tasks first balance best */
         size_t tile = n_tiles - 1 - task / p->n_kv_heads;
         uint32_t head = (uint32_t)(task % p->n_kv_heads);
@@ -382,14 +389,14 @@ static void attend_tiles(const step *s, uint32_t layer) {
     barrier_wait(s->b);
 }
 
-static void attention_phase(const step *s, uint32_t layer) {
+static void attention_phase(step *s, uint32_t layer) {
     forward *f = s->f;
     const model_hparams *p = f->model->hparams;
     size_t group = p->n_heads / p->n_kv_heads;
     bool one_pass = f->n_tokens == 1 && f->tokens[0].position < 512;
     if (one_pass) { /* a worker stores a head and attends to it at once: one barrier less */
-        for (size_t head = barrier_next_task(s->b); head < p->n_kv_heads;
-             head = barrier_next_task(s->b)) {
+        task_share_begin(&s->tasks, p->n_kv_heads);
+        for (size_t head; task_share_next(&s->tasks, &head);) {
             store_head(s, layer, 0, (uint32_t)head);
             attend(s, layer, (uint32_t)head, 0, 1, head * group, (head + 1) * group);
         }
@@ -406,7 +413,8 @@ static void attention_phase(const step *s, uint32_t layer) {
         attend_tiles(s, layer);
         return;
     }
-    for (size_t h = barrier_next_task(s->b); h < p->n_heads; h = barrier_next_task(s->b)) {
+    task_share_begin(&s->tasks, p->n_heads);
+    for (size_t h; task_share_next(&s->tasks, &h);) {
         attend(s, layer, (uint32_t)(h / group), 0, 1, h, h + 1);
     }
     barrier_wait(s->b);
@@ -437,7 +445,7 @@ static void activate(const step *s, float *gate, const float *up, size_t n) {
 }
 
 /* Gate and up of a chunk are computed by the same worker, so that it can multiply them at once. */
-static void gate_and_up(const step *s, const layer_weights *l) {
+static void gate_and_up(step *s, const layer_weights *l) {
     forward *f = s->f;
     const model_hparams *p = f->model->hparams;
     product up = {&l->up, p->gated ? f->up : f->gate, f->stride_ff};
@@ -445,8 +453,9 @@ static void gate_and_up(const step *s, const layer_weights *l) {
     size_t n_groups = l->up.n_groups;
     size_t chunk = product_chunk_groups(n_groups, s->b->n_workers);
     chunk = f->n_tokens > PRODUCT_SMALL_BATCH && chunk > 4 ? 4 : chunk;
-    for (size_t begin = barrier_next_task(s->b) * chunk; begin < n_groups;
-         begin = barrier_next_task(s->b) * chunk) {
+    task_share_begin(&s->tasks, (n_groups + chunk - 1) / chunk);
+    for (size_t task; task_share_next(&s->tasks, &task);) {
+        size_t begin = task * chunk;
         size_t end = begin + chunk < n_groups ? begin + chunk : n_groups;
         float *scratch = f->row_scratch[s->worker];
         if (p->gated) {
@@ -463,7 +472,7 @@ static void gate_and_up(const step *s, const layer_weights *l) {
     barrier_wait(s->b);
 }
 
-static void run_layer(const step *s, uint32_t index) {
+static void run_layer(step *s, uint32_t index) {
     forward *f = s->f;
     const model_hparams *p = f->model->hparams;
     const layer_weights *l = &f->model->layers[index];
@@ -533,7 +542,11 @@ static void check_logits(const step *s) {
 }
 
 void forward_step(forward *f, unsigned worker, barrier *b) {
-    step s = {.f = f, .worker = worker, .b = b, .is_small = f->n_tokens <= PRODUCT_SMALL_BATCH};
+    step s = {.f = f,
+              .worker = worker,
+              .b = b,
+              .tasks = task_share_of(f->counters, b->n_workers, worker),
+              .is_small = f->n_tokens <= PRODUCT_SMALL_BATCH};
     s.in = s.is_small ? &f->privates[worker] : &f->shared;
     look_up(&s);
     for (uint32_t i = 0; i < f->model->hparams->n_layers; i++) {

@@ -11,6 +11,7 @@
 #include "engine/kv_cache.h"
 #include "engine/model.h"
 #include "engine/product.h"
+#include "engine/task_share.h"
 
 typedef struct forward_token {
     int32_t id;        /* 0 … n_vocab − 1 */
@@ -48,6 +49,7 @@ typedef struct forward {
     product_inputs *privates;  /* [n_workers], for small batches: each prepares all of it */
     float **attention_scratch; /* [n_workers] */
     float **row_scratch;       /* [n_workers] a widened group, with float_activations */
+    task_counter *counters;    /* [n_workers] */
     /* the running batch */
     const forward_token *tokens;
     size_t n_tokens;
@@ -64,6 +66,7 @@ tars_status forward_init(forward *f, const model *m, const kernel_table *kernels
 /* Checks the batch (ids, positions, capacities) and makes it current; USAGE, CONTEXT_EXCEEDED. */
 tars_status forward_begin(forward *f, const forward_token *tokens, size_t n_tokens,
                           tars_error *err);
+/* With b->n_workers ≤ limits.n_workers. */
 void forward_step(forward *f, unsigned worker, barrier *b);
 /* Advances the caches' lengths. NUMERIC when a value was not finite: the logits are void then and
  * the caches as before. */

@@ -120,7 +120,8 @@ typedef struct worker_argument {
     unsigned worker;
 } worker_argument;
 
-static void relax(unsigned spins) {
+static void relax(void *context, unsigned spins) {
+    (void)context;
     (void)spins;
     sched_yield();
 }
@@ -177,7 +178,7 @@ static float *run_sequence(const fixture *fx, const int32_t *ids, size_t n,
         }
         status = forward_begin(&run.f, tokens, count, &err);
         if (status == TARS_OK) {
-            barrier_init(&run.b, options->n_workers, relax);
+            barrier_init(&run.b, options->n_workers, relax, NULL);
             step_all(&run, options->n_workers);
             status = forward_end(&run.f, &err);
         }
@@ -379,7 +380,7 @@ static void sequences_do_not_disturb_each_other(void) {
             }
         }
         CHECK_INT(forward_begin(&run.f, tokens, n, &err), TARS_OK);
-        barrier_init(&run.b, 1, NULL);
+        barrier_init(&run.b, 1, NULL, NULL);
         forward_step(&run.f, 0, &run.b);
         CHECK_INT(forward_end(&run.f, &err), TARS_OK);
         for (size_t i = 0; i < n; i++) {

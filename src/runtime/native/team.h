@@ -6,6 +6,8 @@
 
 #include "base/error.h"
 
+#include <stdint.h>
+
 typedef struct team team;
 
 enum { TEAM_MAX_WORKERS = 256 };
@@ -14,10 +16,14 @@ enum { TEAM_MAX_WORKERS = 256 };
 tars_status team_create(unsigned n_workers, team **out, tars_error *err);
 void team_destroy(team *t);
 unsigned team_size(const team *t);
-/* Calls function(argument, worker) on every worker, with the float mode that the arithmetic
- * requires, and returns when all are done. */
-void team_run(team *t, void (*function)(void *argument, unsigned worker), void *argument);
-/* What a barrier calls when a wait gets long: yields, so that an oversubscribed machine goes on. */
-void team_relax(unsigned spins);
+/* Calls function(argument, worker) on the first n_workers (1 to team_size) workers, with the float
+ * mode that the arithmetic requires, and returns when all are done. */
+void team_run(team *t, unsigned n_workers, void (*function)(void *argument, unsigned worker),
+              void *argument);
+/* What a barrier calls when a wait gets long: yields, so that an oversubscribed machine goes on.
+ * `context` is the team, which adds up how long such waits were. */
+void team_relax(void *context, unsigned spins);
+/* Worker-time lost in long waits since the last call. */
+uint64_t team_waited_ns(team *t);
 
 #endif
