@@ -145,5 +145,5 @@ size_t product_chunk_groups(size_t n_groups, unsigned n_workers) {
         return n_groups;
     }
     size_t chunk = n_groups / ((size_t)n_workers * 8);
-    return chunk < 1 ? 1 : chunk;
+    return chunk < 2 ? 1 : (chunk + 1) / 2 * 2; /* kernels take two groups at once */
 }

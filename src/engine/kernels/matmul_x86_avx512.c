@@ -14,6 +14,7 @@ enum { TILE = 8 };
 /* One group, one tile: what the block loops need. */
 typedef struct token_tile {
     const uint8_t *group;
+    size_t group_bytes;
     const activations *in;
     size_t token;
     float *out;
@@ -34,7 +35,7 @@ INLINE size_t width_at(size_t n_columns, size_t k) {
     return n_columns - k < PACK_SEGMENT ? n_columns - k : PACK_SEGMENT;
 }
 
-/* Q4_0, Q4_1: acc[t] += nibbles · x over one block of 32. */
+/* Q4_0, Q4_1, Q4_K: acc[t] += nibbles · x over one block of 32. */
 INLINE void dot_nibbles(const uint8_t *quants, const int8_t *const *x, __m512i *acc, int n) {
     const __m512i low = _mm512_set1_epi8(15);
     __m512i other = _mm512_setzero_si512(); /* a single token would wait on one chain */
@@ -55,30 +56,62 @@ INLINE void dot_nibbles(const uint8_t *quants, const int8_t *const *x, __m512i *
     }
 }
 
-/* Q8_0: weights become unsigned by adding 128; the caller started acc at −128 · Σx. */
-INLINE void dot_bytes(const uint8_t *quants, const int8_t *const *x, __m512i *acc, int n) {
-    const __m512i flip = _mm512_set1_epi8((char)0x80);
-#pragma GCC unroll 8
-    for (int j = 0; j < 8; j++) {
-        __m512i w = _mm512_xor_si512(_mm512_loadu_si512(quants + 64 * j), flip);
+/* The same for two groups, which share the broadcasts of x. */
+INLINE void dot_nibbles_pair(const uint8_t *quants, size_t group_bytes, const int8_t *const *x,
+                             __m512i *acc, __m512i *acc2, int n) {
+    const __m512i low = _mm512_set1_epi8(15);
+#pragma GCC unroll 4
+    for (int j = 0; j < 4; j++) {
+        __m512i raw = _mm512_loadu_si512(quants + 64 * j);
+        __m512i raw2 = _mm512_loadu_si512(quants + group_bytes + 64 * j);
+        __m512i first = _mm512_and_si512(raw, low);
+        __m512i second = _mm512_and_si512(_mm512_srli_epi16(raw, 4), low);
+        __m512i first2 = _mm512_and_si512(raw2, low);
+        __m512i second2 = _mm512_and_si512(_mm512_srli_epi16(raw2, 4), low);
 #pragma GCC unroll 8
         for (int t = 0; t < n; t++) {
-            acc[t] = _mm512_dpbusd_epi32(acc[t], w, broadcast_4(x[t] + 4 * j));
+            __m512i x_first = broadcast_4(x[t] + 4 * j);
+            acc[t] = _mm512_dpbusd_epi32(acc[t], first, x_first);
+            acc2[t] = _mm512_dpbusd_epi32(acc2[t], first2, x_first);
+            __m512i x_second = broadcast_4(x[t] + 16 + 4 * j);
+            acc[t] = _mm512_dpbusd_epi32(acc[t], second, x_second);
+            acc2[t] = _mm512_dpbusd_epi32(acc2[t], second2, x_second);
         }
     }
 }
 
-INLINE void block32_tile(uint32_t type, const token_tile *tile, int n) {
+/* Q8_0: weights become unsigned by adding 128; the caller started acc at −128 · Σx. */
+INLINE void dot_bytes(const uint8_t *quants, size_t group_bytes, const int8_t *const *x,
+                      __m512i *acc, __m512i *acc2, int n_groups, int n) {
+    const __m512i flip = _mm512_set1_epi8((char)0x80);
+#pragma GCC unroll 8
+    for (int j = 0; j < 8; j++) {
+        __m512i w = _mm512_xor_si512(_mm512_loadu_si512(quants + 64 * j), flip);
+        __m512i w2 = n_groups == 2
+                         ? _mm512_xor_si512(_mm512_loadu_si512(quants + group_bytes + 64 * j), flip)
+                         : _mm512_setzero_si512();
+#pragma GCC unroll 8
+        for (int t = 0; t < n; t++) {
+            __m512i four = broadcast_4(x[t] + 4 * j);
+            acc[t] = _mm512_dpbusd_epi32(acc[t], w, four);
+            if (n_groups == 2) {
+                acc2[t] = _mm512_dpbusd_epi32(acc2[t], w2, four);
+            }
+        }
+    }
+}
+
+INLINE void block32_tile(uint32_t type, const token_tile *tile, int n_groups, int n) {
     const activations *in = tile->in;
     const int zero_point = type == TENSOR_Q4_0 ? 8 : type == TENSOR_Q8_0 ? 128 : 0;
     const size_t block_bytes = type == TENSOR_Q8_0 ? 512 : 256;
     const uint8_t *segment = tile->group;
     const uint8_t *ahead = segment;
-    __m512 total[TILE];
+    __m512 total[2][TILE];
     const int8_t *x[TILE];
 #pragma GCC unroll 8
     for (int t = 0; t < n; t++) {
-        total[t] = _mm512_setzero_ps();
+        total[0][t] = total[1][t] = _mm512_setzero_ps();
         x[t] = in->q + (tile->token + (size_t)t) * in->q_stride;
     }
     const float *d = in->d + tile->token * in->block_stride;
@@ -88,52 +121,69 @@ INLINE void block32_tile(uint32_t type, const token_tile *tile, int n) {
     for (size_t k = 0; k < in->n_columns; k += PACK_SEGMENT) {
         size_t width = width_at(in->n_columns, k);
         segment_layout l = pack_segment_layout(type, width);
-        __m512 sum[TILE];
+        __m512 sum[2][TILE];
 #pragma GCC unroll 8
         for (int t = 0; t < n; t++) {
-            sum[t] = _mm512_setzero_ps();
+            sum[0][t] = sum[1][t] = _mm512_setzero_ps();
         }
         for (size_t b = 0; b < width / 32; b++, block++) {
-            __m512i acc[TILE];
+            __m512i acc[2][TILE];
             if (n == 1 && type == TENSOR_Q4_1) {
                 ahead = prefetch_q4_1(ahead);
             }
 #pragma GCC unroll 8
             for (int t = 0; t < n; t++) {
-                acc[t] = zero_point == 0
-                             ? _mm512_setzero_si512()
-                             : _mm512_set1_epi32(-zero_point *
-                                                 sums[(size_t)t * in->block_stride + block]);
+                acc[0][t] = zero_point == 0
+                                ? _mm512_setzero_si512()
+                                : _mm512_set1_epi32(-zero_point *
+                                                    sums[(size_t)t * in->block_stride + block]);
+                acc[1][t] = acc[0][t];
             }
             const uint8_t *quants = segment + l.quants + block_bytes * b;
             if (type == TENSOR_Q8_0) {
-                dot_bytes(quants, x, acc, n);
+                dot_bytes(quants, tile->group_bytes, x, acc[0], acc[1], n_groups, n);
+            } else if (n_groups == 2) {
+                dot_nibbles_pair(quants, tile->group_bytes, x, acc[0], acc[1], n);
             } else {
-                dot_nibbles(quants, x, acc, n);
+                dot_nibbles(quants, x, acc[0], n);
             }
-            __m512 scale = widen_halves(segment + l.scales + 32 * b);
-            __m512 offset =
-                type == TENSOR_Q4_1 ? widen_halves(segment + l.mins + 32 * b) : _mm512_setzero_ps();
+#pragma GCC unroll 2
+            for (int g = 0; g < n_groups; g++) {
+                const uint8_t *here = segment + (size_t)g * tile->group_bytes;
+                __m512 scale = widen_halves(here + l.scales + 32 * b);
+                __m512 offset = type == TENSOR_Q4_1 ? widen_halves(here + l.mins + 32 * b)
+                                                    : _mm512_setzero_ps();
+#pragma GCC unroll 8
+                for (int t = 0; t < n; t++) {
+                    size_t at = (size_t)t * in->block_stride + block;
+                    __m512 both = _mm512_mul_ps(scale, _mm512_set1_ps(d[at]));
+                    sum[g][t] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(acc[g][t]), both, sum[g][t]);
+                    if (type == TENSOR_Q4_1) {
+                        sum[g][t] = _mm512_fmadd_ps(offset, _mm512_set1_ps(ds[at]), sum[g][t]);
+                    }
+                }
+            }
 #pragma GCC unroll 8
             for (int t = 0; t < n; t++) {
-                size_t at = (size_t)t * in->block_stride + block;
-                __m512 both = _mm512_mul_ps(scale, _mm512_set1_ps(d[at]));
-                sum[t] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(acc[t]), both, sum[t]);
-                if (type == TENSOR_Q4_1) {
-                    sum[t] = _mm512_fmadd_ps(offset, _mm512_set1_ps(ds[at]), sum[t]);
-                }
                 x[t] += 32;
             }
         }
+#pragma GCC unroll 2
+        for (int g = 0; g < n_groups; g++) {
 #pragma GCC unroll 8
-        for (int t = 0; t < n; t++) {
-            total[t] = _mm512_add_ps(total[t], sum[t]);
+            for (int t = 0; t < n; t++) {
+                total[g][t] = _mm512_add_ps(total[g][t], sum[g][t]);
+            }
         }
         segment += l.size_bytes;
     }
+#pragma GCC unroll 2
+    for (int g = 0; g < n_groups; g++) {
 #pragma GCC unroll 8
-    for (int t = 0; t < n; t++) {
-        _mm512_storeu_ps(tile->out + (size_t)t * tile->out_stride, total[t]);
+        for (int t = 0; t < n; t++) {
+            _mm512_storeu_ps(tile->out + (size_t)t * tile->out_stride + PACK_GROUP_ROWS * g,
+                             total[g][t]);
+        }
     }
 }
 
@@ -307,7 +357,7 @@ INLINE void float_tile(uint32_t type, const token_tile *tile, int n) {
 
 INLINE void run_tile(uint32_t type, const token_tile *tile, int n) {
     if (type == TENSOR_Q4_0 || type == TENSOR_Q4_1 || type == TENSOR_Q8_0) {
-        block32_tile(type, tile, n);
+        block32_tile(type, tile, 1, n);
     } else if (type == TENSOR_Q4_K || type == TENSOR_Q6_K) {
         block256_tile(type, tile, n);
     } else {
@@ -315,30 +365,51 @@ INLINE void run_tile(uint32_t type, const token_tile *tile, int n) {
     }
 }
 
-INLINE void matmul(uint32_t type, const matmul_task *task) {
-    for (size_t g = task->group_begin; g < task->group_end; g++) {
-        token_tile at = {.group = task->weights + g * task->group_bytes,
-                         .in = task->in,
-                         .out_stride = task->out_stride};
-        size_t t = task->token_begin;
-        for (; t < task->token_end;) {
-            size_t left = task->token_end - t;
-            at.token = t;
-            at.out = task->out + t * task->out_stride + g * PACK_GROUP_ROWS;
-            if (left >= 8) {
-                run_tile(type, &at, 8);
-                t += 8;
-            } else if (left >= 4) {
-                run_tile(type, &at, 4);
-                t += 4;
-            } else if (left >= 2) {
-                run_tile(type, &at, 2);
-                t += 2;
-            } else {
-                run_tile(type, &at, 1);
-                t += 1;
-            }
+/* Tokens [begin, end) of one group. */
+INLINE void one_group(uint32_t type, const matmul_task *task, size_t g, size_t begin) {
+    token_tile at = {.group = task->weights + g * task->group_bytes,
+                     .in = task->in,
+                     .out_stride = task->out_stride};
+    for (size_t t = begin; t < task->token_end;) {
+        size_t left = task->token_end - t;
+        at.token = t;
+        at.out = task->out + t * task->out_stride + g * PACK_GROUP_ROWS;
+        if (left >= 8) {
+            run_tile(type, &at, 8);
+            t += 8;
+        } else if (left >= 4) {
+            run_tile(type, &at, 4);
+            t += 4;
+        } else if (left >= 2) {
+            run_tile(type, &at, 2);
+            t += 2;
+        } else {
+            run_tile(type, &at, 1);
+            t += 1;
         }
+    }
+}
+
+INLINE void matmul(uint32_t type, const matmul_task *task) {
+    size_t g = task->group_begin;
+    if (type == TENSOR_Q4_0 || type == TENSOR_Q4_1 || type == TENSOR_Q8_0) {
+        for (; g + 1 < task->group_end && task->token_end - task->token_begin >= 4; g += 2) {
+            token_tile at = {.group = task->weights + g * task->group_bytes,
+                             .group_bytes = task->group_bytes,
+                             .in = task->in,
+                             .out_stride = task->out_stride};
+            size_t t = task->token_begin;
+            for (; t + 4 <= task->token_end; t += 4) {
+                at.token = t;
+                at.out = task->out + t * task->out_stride + g * PACK_GROUP_ROWS;
+                block32_tile(type, &at, 2, 4);
+            }
+            one_group(type, task, g, t);
+            one_group(type, task, g + 1, t);
+        }
+    }
+    for (; g < task->group_end; g++) {
+        one_group(type, task, g, task->token_begin);
     }
 }
 
