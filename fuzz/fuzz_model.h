@@ -44,7 +44,7 @@ static inline void fuzz_decode(const model *m) {
         {0, 0, &cache, false}, {last, 1, &cache, false}, {last / 2, 2, &cache, true}};
     fuzz_require(forward_begin(&f, tokens, 3, &err) == TARS_OK);
     barrier b;
-    barrier_init(&b, 1, NULL);
+    barrier_init(&b, 1, NULL, NULL);
     forward_step(&f, 0, &b);
     tars_status status = forward_end(&f, &err);
     fuzz_require(status == TARS_OK || status == TARS_NUMERIC);

@@ -101,88 +101,100 @@ INLINE void dot_bytes(const uint8_t *quants, size_t group_bytes, const int8_t *c
     }
 }
 
-INLINE void block32_tile(uint32_t type, const token_tile *tile, int n_groups, int n) {
+/* One block's integers of one group, scaled and added to the sums; rule 9 for blocks of 32. */
+INLINE void scale_block32(uint32_t type, const uint8_t *scales, const uint8_t *mins, const float *d,
+                          const float *ds, size_t block_stride, const __m512i *acc, __m512 *sum,
+                          int n) {
+    __m512 scale = widen_halves(scales);
+    __m512 offset = type == TENSOR_Q4_1 ? widen_halves(mins) : _mm512_setzero_ps();
+#pragma GCC unroll 8
+    for (int t = 0; t < n; t++) {
+        size_t at = (size_t)t * block_stride;
+        __m512 both = _mm512_mul_ps(scale, _mm512_set1_ps(d[at]));
+        sum[t] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(acc[t]), both, sum[t]);
+        if (type == TENSOR_Q4_1) {
+            sum[t] = _mm512_fmadd_ps(offset, _mm512_set1_ps(ds[at]), sum[t]);
+        }
+    }
+}
+
+/* Adds a segment's blocks to sum[group][token]; x moves on to the next segment's. */
+INLINE void block32_segment(uint32_t type, const token_tile *tile, const uint8_t *segment,
+                            size_t first_column, const int8_t **x, __m512 sum[2][TILE],
+                            int n_groups, int n) {
     const activations *in = tile->in;
     const int zero_point = type == TENSOR_Q4_0 ? 8 : type == TENSOR_Q8_0 ? 128 : 0;
     const size_t block_bytes = type == TENSOR_Q8_0 ? 512 : 256;
-    const uint8_t *segment = tile->group;
+    const size_t width = width_at(in->n_columns, first_column);
+    const segment_layout l = pack_segment_layout(type, width);
+    const size_t first_block = tile->token * in->block_stride + first_column / 32;
+    const float *d = in->d + first_block;
+    const float *ds = in->ds + first_block;
+    const int32_t *sums = in->sums + first_block;
     const uint8_t *ahead = segment;
+    for (size_t b = 0; b < width / 32; b++) {
+        __m512i acc[2][TILE];
+        if (n == 1 && type == TENSOR_Q4_1) {
+            ahead = prefetch_q4_1(ahead);
+        }
+#pragma GCC unroll 8
+        for (int t = 0; t < n; t++) {
+            acc[0][t] =
+                zero_point == 0
+                    ? _mm512_setzero_si512()
+                    : _mm512_set1_epi32(-zero_point * sums[(size_t)t * in->block_stride + b]);
+            acc[1][t] = acc[0][t];
+        }
+        const uint8_t *quants = segment + l.quants + block_bytes * b;
+        if (type == TENSOR_Q8_0) {
+            dot_bytes(quants, tile->group_bytes, x, acc[0], acc[1], n_groups, n);
+        } else if (n_groups == 2) {
+            dot_nibbles_pair(quants, tile->group_bytes, x, acc[0], acc[1], n);
+        } else {
+            dot_nibbles(quants, x, acc[0], n);
+        }
+#pragma GCC unroll 2
+        for (int g = 0; g < n_groups; g++) {
+            const uint8_t *here = segment + (size_t)g * tile->group_bytes;
+            scale_block32(type, here + l.scales + 32 * b, here + l.mins + 32 * b, d + b, ds + b,
+                          in->block_stride, acc[g], sum[g], n);
+        }
+#pragma GCC unroll 8
+        for (int t = 0; t < n; t++) {
+            x[t] += 32;
+        }
+    }
+}
+
+INLINE void block32_tile(uint32_t type, const token_tile *tile, int n_groups, int n) {
+    const uint8_t *segment = tile->group;
     __m512 total[2][TILE];
     const int8_t *x[TILE];
 #pragma GCC unroll 8
     for (int t = 0; t < n; t++) {
         total[0][t] = total[1][t] = _mm512_setzero_ps();
-        x[t] = in->q + (tile->token + (size_t)t) * in->q_stride;
+        x[t] = tile->in->q + (tile->token + (size_t)t) * tile->in->q_stride;
     }
-    const float *d = in->d + tile->token * in->block_stride;
-    const float *ds = in->ds + tile->token * in->block_stride;
-    const int32_t *sums = in->sums + tile->token * in->block_stride;
-    size_t block = 0;
-    for (size_t k = 0; k < in->n_columns; k += PACK_SEGMENT) {
-        size_t width = width_at(in->n_columns, k);
-        segment_layout l = pack_segment_layout(type, width);
+    for (size_t k = 0; k < tile->in->n_columns; k += PACK_SEGMENT) {
         __m512 sum[2][TILE];
 #pragma GCC unroll 8
         for (int t = 0; t < n; t++) {
             sum[0][t] = sum[1][t] = _mm512_setzero_ps();
         }
-        for (size_t b = 0; b < width / 32; b++, block++) {
-            __m512i acc[2][TILE];
-            if (n == 1 && type == TENSOR_Q4_1) {
-                ahead = prefetch_q4_1(ahead);
-            }
-#pragma GCC unroll 8
-            for (int t = 0; t < n; t++) {
-                acc[0][t] = zero_point == 0
-                                ? _mm512_setzero_si512()
-                                : _mm512_set1_epi32(-zero_point *
-                                                    sums[(size_t)t * in->block_stride + block]);
-                acc[1][t] = acc[0][t];
-            }
-            const uint8_t *quants = segment + l.quants + block_bytes * b;
-            if (type == TENSOR_Q8_0) {
-                dot_bytes(quants, tile->group_bytes, x, acc[0], acc[1], n_groups, n);
-            } else if (n_groups == 2) {
-                dot_nibbles_pair(quants, tile->group_bytes, x, acc[0], acc[1], n);
-            } else {
-                dot_nibbles(quants, x, acc[0], n);
-            }
-#pragma GCC unroll 2
-            for (int g = 0; g < n_groups; g++) {
-                const uint8_t *here = segment + (size_t)g * tile->group_bytes;
-                __m512 scale = widen_halves(here + l.scales + 32 * b);
-                __m512 offset = type == TENSOR_Q4_1 ? widen_halves(here + l.mins + 32 * b)
-                                                    : _mm512_setzero_ps();
-#pragma GCC unroll 8
-                for (int t = 0; t < n; t++) {
-                    size_t at = (size_t)t * in->block_stride + block;
-                    __m512 both = _mm512_mul_ps(scale, _mm512_set1_ps(d[at]));
-                    sum[g][t] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(acc[g][t]), both, sum[g][t]);
-                    if (type == TENSOR_Q4_1) {
-                        sum[g][t] = _mm512_fmadd_ps(offset, _mm512_set1_ps(ds[at]), sum[g][t]);
-                    }
-                }
-            }
-#pragma GCC unroll 8
-            for (int t = 0; t < n; t++) {
-                x[t] += 32;
-            }
-        }
-#pragma GCC unroll 2
-        for (int g = 0; g < n_groups; g++) {
-#pragma GCC unroll 8
-            for (int t = 0; t < n; t++) {
-                total[g][t] = _mm512_add_ps(total[g][t], sum[g][t]);
-            }
-        }
-        segment += l.size_bytes;
-    }
-#pragma GCC unroll 2
-    for (int g = 0; g < n_groups; g++) {
+        block32_segment(type, tile, segment, k, x, sum, n_groups, n);
 #pragma GCC unroll 8
         for (int t = 0; t < n; t++) {
-            _mm512_storeu_ps(tile->out + (size_t)t * tile->out_stride + PACK_GROUP_ROWS * g,
-                             total[g][t]);
+            total[0][t] = _mm512_add_ps(total[0][t], sum[0][t]);
+            total[1][t] = _mm512_add_ps(total[1][t], sum[1][t]);
+        }
+        segment += pack_segment_layout(type, width_at(tile->in->n_columns, k)).size_bytes;
+    }
+#pragma GCC unroll 8
+    for (int t = 0; t < n; t++) {
+        float *out = tile->out + (size_t)t * tile->out_stride;
+        _mm512_storeu_ps(out, total[0][t]);
+        if (n_groups == 2) {
+            _mm512_storeu_ps(out + PACK_GROUP_ROWS, total[1][t]);
         }
     }
 }
