@@ -92,8 +92,8 @@ typedef struct tars_request {
     bool parse_special; /* special tokens written in the text become ids */
 
     tars_sampling sampling;
-    const char *const *stops; /* texts that end the answer, not shown */
-    size_t n_stops;
+    const char *const *stops; /* texts of 1 to 1024 bytes that end the answer, not shown */
+    size_t n_stops;           /* at most 256 */
     tars_policy policy;
     tars_limits limits;
     uint32_t batch_size; /* tokens of prompt per pass; 0: best. Never changes a result */

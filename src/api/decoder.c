@@ -150,21 +150,3 @@ tars_status decoder_step(decoder *d, const int32_t *ids, size_t n, bool all_logi
     }
     return status;
 }
-
-tars_status decoder_prompt(decoder *d, tars_job *job, const int32_t *ids, size_t n,
-                           tars_error *err) {
-    for (size_t at = 0; at < n; at += d->max_tokens) {
-        tars_status status = job_check(job, err);
-        size_t count = n - at < d->max_tokens ? n - at : d->max_tokens;
-        if (status == TARS_OK) {
-            status = decoder_step(d, ids + at, count, false, err);
-        }
-        if (status != TARS_OK) {
-            return status;
-        }
-        if (job->sink.progress && !job->sink.progress(job->sink.user, "prompt", at + count, n)) {
-            tars_job_cancel(job);
-        }
-    }
-    return TARS_OK;
-}

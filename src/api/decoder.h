@@ -47,8 +47,5 @@ void decoder_close(decoder *d);
 /* One pass over n ≤ max_tokens tokens at the cache's end; logits of the last one, or of all. */
 tars_status decoder_step(decoder *d, const int32_t *ids, size_t n, bool all_logits,
                          tars_error *err);
-/* The whole of a prompt in batches, with logits of its last token. Calls job_check in between. */
-tars_status decoder_prompt(decoder *d, tars_job *job, const int32_t *ids, size_t n,
-                           tars_error *err);
 
 #endif

@@ -1,205 +1,105 @@
-/* Generation and replay: prompt, then token by token. */
+/* Generation and replay: a request made into a generation of the engine, and its answer taken. */
 #include "api/decoder.h"
+#include "engine/generation.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum { STOP_TEXT_MAX = 1024 };
-
-/* Everything one generation needs besides the job. */
-typedef struct generation {
+/* One answer and what it needs besides the job. */
+typedef struct answer {
     tars_job *job;
     decoder d;
-    tokenizer_stream stream;
+    generation generation;
+    tokenizer_text stops[STOP_TEXT_MAX_COUNT];
+    int32_t *ids; /* [max_tokens] */
     sampler_candidate *candidates;
-    sha256_context hash; /* over all h_t */
-    size_t shown;        /* bytes of job->text that the sink has seen */
-    bool stopped;        /* a stop text was found */
-    bool failed;         /* memory ran out while text was added */
-} generation;
+    bool out_of_memory; /* while text was added */
+} answer;
 
 static double ms_between(uint64_t begin, uint64_t end) {
     return (double)(end - begin) / 1e6;
 }
 
-/* Longest suffix of the text that could still become a stop text. */
-static size_t held_back(const tars_request *r, const char *text, size_t length) {
-    size_t longest = 0;
-    for (size_t i = 0; i < r->n_stops; i++) {
-        size_t n = strlen(r->stops[i]);
-        for (size_t k = n > 0 ? n - 1 : 0; k > longest; k--) {
-            if (k <= length && memcmp(text + length - k, r->stops[i], k) == 0) {
-                longest = k;
-            }
-        }
-    }
-    return longest;
+/* ---- what the generation asks for ------------------------------------------------------ */
+
+static tars_status compute(void *user, const int32_t *ids, size_t n, tars_error *err) {
+    answer *a = user;
+    return decoder_step(&a->d, ids, n, false, err);
 }
 
-/* Offset of the first stop text at or behind `from`, or SIZE_MAX. */
-static size_t find_stop(const tars_request *r, const char *text, size_t length, size_t from) {
-    size_t first = SIZE_MAX;
-    for (size_t i = 0; i < r->n_stops; i++) {
-        size_t n = strlen(r->stops[i]);
-        for (size_t at = from; n > 0 && at + n <= length && at < first; at++) {
-            if (memcmp(text + at, r->stops[i], n) == 0) {
-                first = at;
-            }
-        }
-    }
-    return first;
+static tars_status check(void *user, tars_error *err) {
+    answer *a = user;
+    return a->out_of_memory ? job_no_memory(err) : job_check(a->job, err);
 }
 
-static void show_up_to(generation *g, size_t end) {
-    tars_job *job = g->job;
-    if (end > g->shown && job->sink.text &&
-        !job->sink.text(job->sink.user, (const char *)job->text.bytes + g->shown, end - g->shown)) {
+static void report_progress(void *user, size_t done, size_t total) {
+    tars_job *job = ((answer *)user)->job;
+    if (job->sink.progress && !job->sink.progress(job->sink.user, "prompt", done, total)) {
         tars_job_cancel(job);
     }
-    g->shown = end > g->shown ? end : g->shown;
 }
 
-/* Receives decoded text, looks for stop texts and shows what can no longer be part of one. */
-static bool add_text(void *context, const char *bytes, size_t length) {
-    generation *g = context;
-    tars_job *job = g->job;
-    const tars_request *r = job->request;
-    size_t before = job->text.length;
-    if (g->stopped || !job_list_add(&job->text, bytes, length)) {
-        g->failed = !g->stopped;
-        return !g->failed;
+static tars_status keep_logits(tars_job *job, const float *logits, tars_error *err) {
+    size_t bytes = job->request->model->pack.hparams->n_vocab * sizeof(float);
+    if (!job->logits) {
+        job->logits = malloc(bytes);
     }
-    const char *text = (const char *)job->text.bytes;
-    size_t from = before > STOP_TEXT_MAX ? before - STOP_TEXT_MAX : 0;
-    size_t stop = find_stop(r, text, job->text.length, from);
-    if (stop != SIZE_MAX) {
-        job->text.length = stop;
-        job->text.bytes[stop] = '\0';
-        g->stopped = true;
-        show_up_to(g, stop);
-        return true;
-    }
-    show_up_to(g, job->text.length - held_back(r, text, job->text.length));
-    return true;
-}
-
-/* What is still held back when the answer ends without a stop text. */
-static void show_rest(generation *g) {
-    if (!g->stopped) {
-        (void)tokenizer_stream_finish(&g->stream, add_text, g);
-        show_up_to(g, g->job->text.length);
-    }
-}
-
-/* h_t of the logits, kept and added to the running hash. */
-static tars_status hash_logits(generation *g, const float *logits, tars_error *err) {
-    tars_job *job = g->job;
-    if (!job->request->logits_hash) {
-        return TARS_OK;
-    }
-    uint64_t begin = platform_clock_ns();
-    uint8_t digest[SHA256_DIGEST_BYTES];
-    sha256(logits, job->request->model->pack.hparams->n_vocab * sizeof(float), digest);
-    sha256_update(&g->hash, digest, sizeof digest);
-    job->usage.hash_ms += ms_between(begin, platform_clock_ns());
-    return job_list_add(&job->digests, digest, sizeof digest) ? TARS_OK : job_no_memory(err);
-}
-
-static tars_status keep_logits(generation *g, const float *logits, tars_error *err) {
-    if (!g->job->request->keep_logits) {
-        return TARS_OK;
-    }
-    size_t bytes = g->job->request->model->pack.hparams->n_vocab * sizeof(float);
-    if (!g->job->logits) {
-        g->job->logits = malloc(bytes);
-    }
-    if (!g->job->logits) {
+    if (!job->logits) {
         return job_no_memory(err);
     }
-    memcpy(g->job->logits, logits, bytes);
+    memcpy(job->logits, logits, bytes);
     return TARS_OK;
 }
 
-/* Tokens before the next one, for the repeat penalty: the end of prompt and answer. */
-static size_t recent_tokens(const tars_job *job, int32_t *recent) {
-    const int32_t *prompt = (const int32_t *)job->prompt_ids.bytes;
-    const int32_t *answer = (const int32_t *)job->ids.bytes;
-    size_t n_prompt = job->prompt_ids.length / sizeof *prompt;
-    size_t n_all = n_prompt + job->ids.length / sizeof *answer;
-    size_t n = n_all < SAMPLER_PENALTY_WINDOW ? n_all : SAMPLER_PENALTY_WINDOW;
-    for (size_t i = 0; i < n; i++) {
-        size_t at = n_all - n + i;
-        recent[i] = at < n_prompt ? prompt[at] : answer[at - n_prompt];
-    }
-    return n;
-}
-
-static int32_t choose(generation *g, const float *logits) {
-    tars_job *job = g->job;
-    const tars_request *r = job->request;
-    size_t index = job->ids.length / sizeof(int32_t);
-    if (r->kind == TARS_REQUEST_REPLAY) {
-        return r->replay_ids[index];
-    }
-    int32_t recent[SAMPLER_PENALTY_WINDOW];
-    size_t n = recent_tokens(job, recent);
-    return sampler_choose(&job->sampler, logits, r->model->pack.hparams->n_vocab, recent, n,
-                          job->prompt_ids.length / sizeof(int32_t) + index, 0, g->candidates);
-}
-
-/* Samples one token from the last pass. *done is set when the answer ends with it. */
-static tars_status next_token(generation *g, int32_t *id, bool *done, tars_error *err) {
-    tars_job *job = g->job;
-    const tars_request *r = job->request;
-    const float *logits = forward_logits(&g->d.pass, 0);
-    tars_status status = hash_logits(g, logits, err);
-    if (status == TARS_OK) {
-        status = keep_logits(g, logits, err);
-    }
-    if (status != TARS_OK) {
-        return status;
-    }
-    *id = choose(g, logits);
-    if (!job_list_add(&job->ids, id, sizeof *id)) {
+static tars_status take_token(void *user, int32_t id, const float *logits, const uint8_t *digest,
+                              tars_error *err) {
+    tars_job *job = ((answer *)user)->job;
+    if (!job_list_add(&job->ids, &id, sizeof id) ||
+        (digest && !job_list_add(&job->digests, digest, SHA256_DIGEST_BYTES))) {
         return job_no_memory(err);
+    }
+    if (job->request->keep_logits && keep_logits(job, logits, err) != TARS_OK) {
+        return TARS_OUT_OF_MEMORY;
     }
     job->usage.completion_tokens++;
     if (job->usage.completion_tokens == 1) {
         job->usage.time_to_first_token_ms = ms_between(job->submitted_ns, platform_clock_ns());
     }
-    if (job->sink.token && !job->sink.token(job->sink.user, *id)) {
+    if (job->sink.token && !job->sink.token(job->sink.user, id)) {
         tars_job_cancel(job);
     }
-    bool is_end = tokenizer_is_end(&r->model->tokenizer, *id);
-    if (!is_end && !tokenizer_stream_push(&g->stream, *id, add_text, g)) {
-        return job_no_memory(err);
-    }
-    size_t n = job->ids.length / sizeof(int32_t);
-    size_t n_all = n + job->prompt_ids.length / sizeof(int32_t);
-    bool is_replay = r->kind == TARS_REQUEST_REPLAY;
-    bool is_full =
-        n >= (is_replay ? r->n_replay_ids : r->limits.max_tokens) || n_all >= job->n_context;
-    *done = (is_end && !is_replay) || g->stopped || is_full;
-    job->finish_reason = is_end || g->stopped ? "stop" : "length";
-    return status;
+    return TARS_OK;
 }
 
-static tars_status decode(generation *g, tars_error *err) {
-    bool done = false;
-    for (;;) {
-        int32_t id = 0;
-        tars_status status = next_token(g, &id, &done, err);
-        if (status == TARS_OK) {
-            status = job_check(g->job, err);
-        }
-        if (status != TARS_OK || done) {
-            return status;
-        }
-        status = decoder_step(&g->d, &id, 1, false, err);
-        if (status != TARS_OK) {
-            return status;
+static bool take_text(void *user, const char *bytes, size_t length) {
+    answer *a = user;
+    tars_job *job = a->job;
+    if (!job_list_add(&job->text, bytes, length)) {
+        a->out_of_memory = true;
+        return false;
+    }
+    if (job->sink.text && !job->sink.text(job->sink.user, bytes, length)) {
+        tars_job_cancel(job);
+    }
+    return true;
+}
+
+/* ---- the request ----------------------------------------------------------------------- */
+
+static tars_status check_stops(answer *a, tars_error *err) {
+    const tars_request *r = a->job->request;
+    if (r->n_stops > STOP_TEXT_MAX_COUNT) {
+        return error_set(err, TARS_USAGE, "%zu stop texts; %u are possible", r->n_stops,
+                         (unsigned)STOP_TEXT_MAX_COUNT);
+    }
+    for (size_t i = 0; i < r->n_stops; i++) {
+        a->stops[i] = (tokenizer_text){r->stops[i], strlen(r->stops[i])};
+        if (a->stops[i].length < 1 || a->stops[i].length > STOP_TEXT_MAX_BYTES) {
+            return error_set(err, TARS_USAGE, "a stop text of %zu bytes; 1 to %u are possible",
+                             a->stops[i].length, (unsigned)STOP_TEXT_MAX_BYTES);
         }
     }
+    return TARS_OK;
 }
 
 /* The prompt must leave room for one token at least. */
@@ -235,8 +135,7 @@ static tars_status choose_context(tars_job *job, size_t n_prompt, tars_error *er
 
 /* How much of the prompt the session's cache already holds; the last token is always computed
  * again, since its logits are needed. */
-static size_t reuse(generation *g, const int32_t *ids, size_t n) {
-    tars_session *s = g->d.session;
+static size_t reuse(tars_session *s, const int32_t *ids, size_t n) {
     if (!s) {
         return 0;
     }
@@ -248,47 +147,87 @@ static size_t reuse(generation *g, const int32_t *ids, size_t n) {
     return same;
 }
 
-static tars_status run(generation *g, tars_error *err) {
-    tars_job *job = g->job;
-    const int32_t *ids = (const int32_t *)job->prompt_ids.bytes;
-    size_t n = job->prompt_ids.length / sizeof *ids;
-    tars_status status = choose_context(job, n, err);
+static tars_status set_up(answer *a, tars_error *err) {
+    tars_job *job = a->job;
+    const tars_request *r = job->request;
+    size_t n_prompt = job->prompt_ids.length / sizeof(int32_t);
+    size_t n_answer = r->kind == TARS_REQUEST_REPLAY ? r->n_replay_ids : r->limits.max_tokens;
+    size_t room = job->n_context - n_prompt; /* > 0 */
+    size_t max_tokens = n_answer < room ? n_answer : room;
+    a->ids = calloc(max_tokens, sizeof *a->ids);
+    a->candidates = malloc(r->model->pack.hparams->n_vocab * sizeof *a->candidates);
+    if (!a->ids || !a->candidates) {
+        return job_no_memory(err);
+    }
+    generation_settings settings = {
+        .tokenizer = &r->model->tokenizer,
+        .pass = &a->d.pass,
+        .sampler = job->sampler,
+        .prompt = (const int32_t *)job->prompt_ids.bytes,
+        .n_prompt = n_prompt,
+        .replay = r->kind == TARS_REQUEST_REPLAY ? r->replay_ids : NULL,
+        .max_tokens = max_tokens,
+        .n_context = job->n_context,
+        .batch = a->d.max_tokens,
+        .stops = a->stops,
+        .n_stops = r->n_stops,
+        .logits_hash = r->logits_hash,
+        .ids = a->ids,
+        .candidates = a->candidates,
+    };
+    generation_hooks hooks = {.user = a,
+                              .compute = compute,
+                              .check = check,
+                              .progress = report_progress,
+                              .token = take_token,
+                              .text = take_text,
+                              .clock_ns = platform_clock_ns};
+    generation_init(&a->generation, &settings, &hooks);
+    return TARS_OK;
+}
+
+/* Shows what was held back, also of a cancelled answer. */
+static tars_status finish(answer *a, tars_status status, tars_error *err) {
+    tars_job *job = a->job;
+    uint8_t digest[SHA256_DIGEST_BYTES];
+    generation_finish(&a->generation, digest);
+    job->finish_reason = generation_finish_reason(&a->generation);
+    if (job->request->logits_hash) {
+        sha256_hex(digest, job->logits_hash);
+    }
+    return a->out_of_memory ? job_no_memory(err) : status;
+}
+
+static tars_status run(answer *a, tars_error *err) {
+    tars_job *job = a->job;
+    size_t n_prompt = job->prompt_ids.length / sizeof(int32_t);
+    tars_status status = check_stops(a, err);
     if (status == TARS_OK) {
-        status = decoder_open(&g->d, job, job->n_context, 1, err);
+        status = choose_context(job, n_prompt, err);
+    }
+    if (status == TARS_OK) {
+        status = decoder_open(&a->d, job, job->n_context, 1, err);
+    }
+    if (status == TARS_OK) {
+        job->usage.memory_peak_bytes = a->d.buffers_bytes + a->d.cache_bytes;
+        status = set_up(a, err);
     }
     if (status != TARS_OK) {
         return status;
     }
-    job->usage.memory_peak_bytes = g->d.buffers_bytes + g->d.cache_bytes;
-    g->candidates = malloc(job->request->model->pack.hparams->n_vocab * sizeof *g->candidates);
-    if (!g->candidates) {
-        return job_no_memory(err);
-    }
-    tokenizer_stream_init(&g->stream, &job->request->model->tokenizer, 0);
-    sha256_init(&g->hash);
-    size_t cached = reuse(g, ids, n);
+    size_t cached = reuse(a->d.session, (const int32_t *)job->prompt_ids.bytes, n_prompt);
     job->usage.cached_tokens = cached;
     uint64_t begin = platform_clock_ns();
     job->usage.start_ms = ms_between(job->submitted_ns, begin);
-    status = decoder_prompt(&g->d, job, ids + cached, n - cached, err);
+    status = generation_prompt(&a->generation, cached, err);
     uint64_t prompt_done = platform_clock_ns();
     job->usage.prompt_ms = ms_between(begin, prompt_done);
     if (status == TARS_OK) {
-        status = decode(g, err);
+        status = generation_answer(&a->generation, err);
         job->usage.decode_ms = ms_between(prompt_done, platform_clock_ns());
+        job->usage.hash_ms = (double)a->generation.hash_ns / 1e6;
     }
-    if (status == TARS_OK || status == TARS_CANCELLED) {
-        show_rest(g);
-        if (g->failed) {
-            status = job_no_memory(err);
-        }
-        uint8_t digest[SHA256_DIGEST_BYTES];
-        sha256_final(&g->hash, digest);
-        if (job->request->logits_hash) {
-            sha256_hex(digest, job->logits_hash);
-        }
-    }
-    return status;
+    return status == TARS_OK || status == TARS_CANCELLED ? finish(a, status, err) : status;
 }
 
 tars_status job_run_generate(tars_job *job, tars_error *err) {
@@ -297,11 +236,16 @@ tars_status job_run_generate(tars_job *job, tars_error *err) {
         return error_set(err, TARS_CONFLICT, "the session serves another request");
     }
     tars_status status = job_tokenize(job, err);
-    if (status == TARS_OK) {
-        generation g = {.job = job};
-        status = run(&g, err);
-        decoder_close(&g.d);
-        free(g.candidates);
+    answer *a = status == TARS_OK ? calloc(1, sizeof *a) : NULL;
+    if (a) {
+        a->job = job;
+        status = run(a, err);
+        decoder_close(&a->d);
+        free(a->candidates);
+        free(a->ids);
+        free(a);
+    } else if (status == TARS_OK) {
+        status = job_no_memory(err);
     }
     if (s) {
         atomic_store(&s->busy, 0);

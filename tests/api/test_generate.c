@@ -262,6 +262,31 @@ static void chat_template_is_used(void) {
     CHECK(o.prompt_tokens > 10);
 }
 
+static void bad_stop_texts_are_refused(void) {
+    static outcome o;
+    static char long_stop[1026];
+    memset(long_stop, 'x', sizeof long_stop - 1);
+    const char *one[] = {long_stop};
+    tars_request r = plain(prompt);
+    r.stops = one;
+    r.n_stops = 1;
+    submit(&r, &o);
+    CHECK_INT(o.status, TARS_USAGE);
+    CHECK(strstr(o.err.message, "1 to 1024") != NULL);
+    one[0] = "";
+    submit(&r, &o);
+    CHECK_INT(o.status, TARS_USAGE);
+    static const char *many[257];
+    for (size_t i = 0; i < 257; i++) {
+        many[i] = "never there";
+    }
+    r.stops = many;
+    r.n_stops = 257;
+    submit(&r, &o);
+    CHECK_INT(o.status, TARS_USAGE);
+    CHECK(strstr(o.err.message, "256 are possible") != NULL);
+}
+
 static void bad_requests_are_refused(void) {
     static outcome o;
     tars_request r = plain("");
@@ -467,6 +492,7 @@ static const check_test tests[] = {
     {"replay gives the same hash", replay_gives_the_same_hash},
     {"stop text is not shown", stop_text_is_not_shown},
     {"chat template is used", chat_template_is_used},
+    {"bad stop texts are refused", bad_stop_texts_are_refused},
     {"bad requests are refused", bad_requests_are_refused},
     {"status survives without an error object", status_survives_without_an_error_object},
     {"cancel and deadline end it", cancel_and_deadline_end_it},
