@@ -27,6 +27,7 @@ if(CMAKE_SYSTEM_NAME STREQUAL Linux)
 endif()
 
 set(before ${TARS_PARTS})
+tars_part(guest DIRS src/guest)
 tars_part(runtime DIRS src/runtime src/runtime/native)
 tars_part(router DIRS src/router)
 tars_part(transform DIRS src/transform)

@@ -1,58 +1,13 @@
 /* The public API end to end, on the tiny model of the tree. */
-#include "engine/import.h"
 #include "platform/platform.h"
 #include "support/check.h"
+#include "support/tiny_model.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <tars/tars.h>
 #include <unistd.h>
-
-static char packed_path[256];
-static tars_context *context;
-static tars_model *tiny;
-
-static tars_status write_file(void *user, const void *bytes, size_t length, tars_error *err) {
-    (void)err;
-    return fwrite(bytes, 1, length, user) == length ? TARS_OK : TARS_IO;
-}
-
-/* Packs tiny.gguf into a file of its own and opens it. */
-static void set_up(void) {
-    if (tiny) {
-        return;
-    }
-    size_t size;
-    char *gguf = check_read_file("models/tiny.gguf", &size);
-    snprintf(packed_path, sizeof packed_path, "/tmp/tars-test-%d.tars", (int)getpid());
-    FILE *file = fopen(packed_path, "wb");
-    if (!file) {
-        printf("    cannot write %s\n", packed_path);
-        exit(1);
-    }
-    byte_source source = byte_source_memory(gguf, size);
-    byte_sink sink = {file, write_file};
-    void *memory = malloc(32 << 20);
-    arena a;
-    arena_init(&a, memory, 32 << 20);
-    import_result result;
-    tars_error err = {0};
-    if (import_gguf(&source, NULL, &sink, &a, &result, &err) != TARS_OK) {
-        printf("    cannot import tiny.gguf: %s\n", err.message);
-        exit(1);
-    }
-    fclose(file);
-    free(memory);
-    free(gguf);
-    tars_context_options options = TARS_CONTEXT_OPTIONS_DEFAULTS;
-    options.home = "/tmp/tars-test-home-that-is-not-there";
-    if (tars_context_create(&options, &context, &err) != TARS_OK ||
-        tars_model_open(context, packed_path, &tiny, &err) != TARS_OK) {
-        printf("    cannot open the packed model: %s\n", err.message);
-        exit(1);
-    }
-}
 
 typedef struct outcome {
     tars_status status;
@@ -476,13 +431,6 @@ static void perplexity_of_noise_is_about_the_vocabulary(void) {
     r.text.length = 100;
     submit(&r, &o);
     CHECK_INT(o.status, TARS_USAGE);
-}
-
-static void tear_down(void) {
-    tars_model_close(tiny);
-    tars_context_destroy(context);
-    unlink(packed_path);
-    tiny = NULL;
 }
 
 static const check_test tests[] = {

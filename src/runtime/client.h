@@ -1,0 +1,57 @@
+/* The host's side of a request to a guest: sends it, takes what comes back, trusts none of it.
+ * Driven in turns, since in some runtimes host and guest share one thread.
+ *
+ * Ownership: the caller's memory; request and sink are borrowed until the request has ended. */
+#ifndef RUNTIME_CLIENT_H
+#define RUNTIME_CLIENT_H
+
+#include "guest/wire.h"
+
+typedef struct client_request {
+    uint64_t model_offset, model_bytes; /* in the guest's memory */
+    char isa[16];                       /* kernels that the guest must take, "": its best */
+    uint32_t n_vocab;
+    wire_request wire;
+    const int32_t *prompt; /* [wire.n_prompt] */
+    const int32_t *replay; /* [wire.n_replay] */
+    const char *stops;     /* [wire.stop_bytes] */
+} client_request;
+
+/* Called on the thread that takes the turns; `user` is handed to each. */
+typedef struct client_sink {
+    void *user;
+    /* digest is NULL unless digests were asked for. */
+    tars_status (*token)(void *user, int32_t id, const uint8_t *digest, tars_error *err);
+    tars_status (*text)(void *user, const char *bytes, size_t length, tars_error *err);
+    void (*progress)(void *user, uint64_t done, uint64_t total);
+    /* CANCELLED or TIMEOUT when the guest shall end its answer; asked in every turn. */
+    tars_status (*check)(void *user, tars_error *err);
+} client_sink;
+
+typedef struct client {
+    wire_port port;
+    const client_request *request;
+    client_sink sink;
+    unsigned section; /* of the request that is being sent */
+    size_t sent;      /* bytes of it */
+    bool has_greeted; /* the guest did */
+    bool has_ended;   /* the result is there */
+    bool told_cancel;
+    tars_status check; /* of sink.check */
+    tars_error check_error;
+    char isa[16]; /* the guest's kernels */
+    uint64_t n_text_bytes;
+    uint32_t n_tokens;
+    wire_result result;
+    wire_message message;
+} client;
+
+void client_init(client *c, wire_area *area, const client_request *request,
+                 const client_sink *sink);
+/* Sends what there is room for and takes all that has come. An error ends the request: the
+ * guest's own, or MALFORMED when it broke the protocol (then it must be killed). */
+tars_status client_turn(client *c, tars_error *err);
+/* After the end: OK, or CANCELLED or TIMEOUT when the answer was cut short. */
+tars_status client_status(const client *c, tars_error *err);
+
+#endif
