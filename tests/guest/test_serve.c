@@ -237,7 +237,7 @@ static void failures_of_the_guest_are_told(void) {
     guest_thread g;
     tars_error err = {0};
     client_request r = request_of(NULL, 0, 0);
-    CHECK_INT(ask(&r, 100 << 10, &h, &c, &g, &err), TARS_OUT_OF_MEMORY);
+    CHECK_INT(ask(&r, 48 << 10, &h, &c, &g, &err), TARS_OUT_OF_MEMORY);
     r.model_offset = 0;
     CHECK_INT(ask(&r, GUEST_MEMORY_BYTES, &h, &c, &g, &err), TARS_MALFORMED);
     CHECK(strstr(err.message, "model") != NULL);
