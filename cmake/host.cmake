@@ -28,7 +28,17 @@ endif()
 
 set(before ${TARS_PARTS})
 tars_part(guest DIRS src/guest)
-tars_part(runtime DIRS src/runtime src/runtime/native)
+include(cmake/wasm.cmake)
+if(TARS_HAS_WASM)
+  tars_part(runtime DIRS src/runtime src/runtime/native src/runtime/wasm)
+  target_include_directories(tars_runtime SYSTEM PRIVATE ${TARS_WASMTIME_DIR}/include)
+  set_source_files_properties(src/runtime/wasm/guest_program.c PROPERTIES
+    COMPILE_DEFINITIONS "GUEST_PROGRAM_FILE=\"${TARS_GUEST_PROGRAM}\""
+    OBJECT_DEPENDS ${TARS_GUEST_PROGRAM})
+  add_dependencies(tars_runtime tars_guest_program tars_wasmtime_library)
+else()
+  tars_part(runtime DIRS src/runtime src/runtime/native src/runtime/absent)
+endif()
 tars_part(router DIRS src/router)
 tars_part(transform DIRS src/transform)
 tars_part(store DIRS src/store)

@@ -1,20 +1,8 @@
 /* Generation and replay: a request made into a generation of the engine, and its answer taken. */
-#include "api/decoder.h"
-#include "engine/generation.h"
+#include "api/answer.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-/* One answer and what it needs besides the job. */
-typedef struct answer {
-    tars_job *job;
-    decoder d;
-    generation generation;
-    tokenizer_text stops[STOP_TEXT_MAX_COUNT];
-    int32_t *ids; /* [max_tokens] */
-    sampler_candidate *candidates;
-    bool out_of_memory; /* while text was added */
-} answer;
 
 static double ms_between(uint64_t begin, uint64_t end) {
     return (double)(end - begin) / 1e6;
@@ -27,12 +15,12 @@ static tars_status compute(void *user, const int32_t *ids, size_t n, tars_error 
     return decoder_step(&a->d, ids, n, false, err);
 }
 
-static tars_status check(void *user, tars_error *err) {
+tars_status answer_check(void *user, tars_error *err) {
     answer *a = user;
     return a->out_of_memory ? job_no_memory(err) : job_check(a->job, err);
 }
 
-static void report_progress(void *user, size_t done, size_t total) {
+void answer_progress(void *user, size_t done, size_t total) {
     tars_job *job = ((answer *)user)->job;
     if (job->sink.progress && !job->sink.progress(job->sink.user, "prompt", done, total)) {
         tars_job_cancel(job);
@@ -51,14 +39,14 @@ static tars_status keep_logits(tars_job *job, const float *logits, tars_error *e
     return TARS_OK;
 }
 
-static tars_status take_token(void *user, int32_t id, const float *logits, const uint8_t *digest,
+tars_status answer_take_token(void *user, int32_t id, const float *logits, const uint8_t *digest,
                               tars_error *err) {
     tars_job *job = ((answer *)user)->job;
     if (!job_list_add(&job->ids, &id, sizeof id) ||
         (digest && !job_list_add(&job->digests, digest, SHA256_DIGEST_BYTES))) {
         return job_no_memory(err);
     }
-    if (job->request->keep_logits && keep_logits(job, logits, err) != TARS_OK) {
+    if (logits && job->request->keep_logits && keep_logits(job, logits, err) != TARS_OK) {
         return TARS_OUT_OF_MEMORY;
     }
     job->usage.completion_tokens++;
@@ -71,7 +59,7 @@ static tars_status take_token(void *user, int32_t id, const float *logits, const
     return TARS_OK;
 }
 
-static bool take_text(void *user, const char *bytes, size_t length) {
+bool answer_take_text(void *user, const char *bytes, size_t length) {
     answer *a = user;
     tars_job *job = a->job;
     if (!job_list_add(&job->text, bytes, length)) {
@@ -147,13 +135,18 @@ static size_t reuse(tars_session *s, const int32_t *ids, size_t n) {
     return same;
 }
 
+size_t answer_tokens(const tars_job *job) {
+    const tars_request *r = job->request;
+    size_t wanted = r->kind == TARS_REQUEST_REPLAY ? r->n_replay_ids : r->limits.max_tokens;
+    size_t room = job->n_context - job->prompt_ids.length / sizeof(int32_t); /* > 0 */
+    return wanted < room ? wanted : room;
+}
+
 static tars_status set_up(answer *a, tars_error *err) {
     tars_job *job = a->job;
     const tars_request *r = job->request;
     size_t n_prompt = job->prompt_ids.length / sizeof(int32_t);
-    size_t n_answer = r->kind == TARS_REQUEST_REPLAY ? r->n_replay_ids : r->limits.max_tokens;
-    size_t room = job->n_context - n_prompt; /* > 0 */
-    size_t max_tokens = n_answer < room ? n_answer : room;
+    size_t max_tokens = answer_tokens(job);
     a->ids = calloc(max_tokens, sizeof *a->ids);
     a->candidates = malloc(r->model->pack.hparams->n_vocab * sizeof *a->candidates);
     if (!a->ids || !a->candidates) {
@@ -177,10 +170,10 @@ static tars_status set_up(answer *a, tars_error *err) {
     };
     generation_hooks hooks = {.user = a,
                               .compute = compute,
-                              .check = check,
-                              .progress = report_progress,
-                              .token = take_token,
-                              .text = take_text,
+                              .check = answer_check,
+                              .progress = answer_progress,
+                              .token = answer_take_token,
+                              .text = answer_take_text,
                               .clock_ns = platform_clock_ns};
     generation_init(&a->generation, &settings, &hooks);
     return TARS_OK;
@@ -198,16 +191,10 @@ static tars_status finish(answer *a, tars_status status, tars_error *err) {
     return a->out_of_memory ? job_no_memory(err) : status;
 }
 
-static tars_status run(answer *a, tars_error *err) {
+static tars_status run_here(answer *a, tars_error *err) {
     tars_job *job = a->job;
     size_t n_prompt = job->prompt_ids.length / sizeof(int32_t);
-    tars_status status = check_stops(a, err);
-    if (status == TARS_OK) {
-        status = choose_context(job, n_prompt, err);
-    }
-    if (status == TARS_OK) {
-        status = decoder_open(&a->d, job, job->n_context, 1, err);
-    }
+    tars_status status = decoder_open(&a->d, job, job->n_context, 1, err);
     if (status == TARS_OK) {
         job->usage.memory_peak_bytes = a->d.buffers_bytes + a->d.cache_bytes;
         status = set_up(a, err);
@@ -228,6 +215,17 @@ static tars_status run(answer *a, tars_error *err) {
         job->usage.hash_ms = (double)a->generation.hash_ns / 1e6;
     }
     return status == TARS_OK || status == TARS_CANCELLED ? finish(a, status, err) : status;
+}
+
+static tars_status run(answer *a, tars_error *err) {
+    tars_status status = check_stops(a, err);
+    if (status == TARS_OK) {
+        status = choose_context(a->job, a->job->prompt_ids.length / sizeof(int32_t), err);
+    }
+    if (status != TARS_OK) {
+        return status;
+    }
+    return a->job->in_guest ? answer_in_guest(a, err) : run_here(a, err);
 }
 
 tars_status job_run_generate(tars_job *job, tars_error *err) {

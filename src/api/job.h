@@ -21,7 +21,9 @@ struct tars_job {
     tars_context *context;
     const tars_request *request;
     tars_sink sink;
+    bool in_guest; /* runtime wasm, else native */
     const kernel_table *kernels;
+    char isa[16]; /* of the kernels that compute */
     unsigned n_threads;
     kv_type kv_type;
     sampler_settings sampler;

@@ -2,6 +2,7 @@
 
 #include "base/text.h"
 #include "runtime/native/features.h"
+#include "runtime/wasm/run.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -74,10 +75,10 @@ static bool is_text(const char *found, const char *expected) {
 }
 
 /* Runtimes that this build has, in order of isolation. Others are named with the reason. */
-static tars_status check_policy(const tars_policy *p, tars_error *err) {
-    if (p->runtime && !is_text(p->runtime, "auto") && !is_text(p->runtime, "native")) {
-        bool known = is_text(p->runtime, "wasm") || is_text(p->runtime, "microvm") ||
-                     is_text(p->runtime, "cuda");
+static tars_status check_policy(const tars_policy *p, bool *in_guest, tars_error *err) {
+    bool is_open = !p->runtime || is_text(p->runtime, "auto");
+    if (!is_open && !is_text(p->runtime, "native") && !is_text(p->runtime, "wasm")) {
+        bool known = is_text(p->runtime, "microvm") || is_text(p->runtime, "cuda");
         if (!known) {
             error_set(err, TARS_USAGE, "there is no runtime \"%s\"", p->runtime);
             error_hint(err, "runtimes: auto, native, wasm, microvm, cuda");
@@ -88,18 +89,29 @@ static tars_status check_policy(const tars_policy *p, tars_error *err) {
         error_hint(err, "use --runtime native");
         return TARS_UNAVAILABLE;
     }
+    *in_guest = is_text(p->runtime, "wasm");
     if (p->isolation && !is_text(p->isolation, "process")) {
         if (!is_text(p->isolation, "sandbox") && !is_text(p->isolation, "microvm")) {
             error_set(err, TARS_USAGE, "there is no isolation level \"%s\"", p->isolation);
             error_hint(err, "levels, ascending: process, sandbox, microvm");
             return TARS_USAGE;
         }
-        error_set(err, TARS_UNAVAILABLE, "no runtime with isolation %s is built into this tars",
-                  p->isolation);
-        error_hint(err, "only the native runtime (isolation process) can serve the request");
-        return TARS_UNAVAILABLE;
+        bool is_enough = is_text(p->isolation, "sandbox") && (is_open || *in_guest);
+        if (!is_enough) {
+            error_set(err, TARS_UNAVAILABLE, "runtime %s does not give isolation %s",
+                      is_open ? "wasm" : p->runtime, p->isolation);
+            error_hint(err, "the strongest in this tars is sandbox, by --runtime wasm");
+            return TARS_UNAVAILABLE;
+        }
+        *in_guest = true;
     }
-    return TARS_OK;
+    return *in_guest ? wasm_probe(err) : TARS_OK;
+}
+
+static void set_isa(tars_job *job, const char *name) {
+    text_buffer text;
+    text_init(&text, job->isa, sizeof job->isa);
+    text_append_string(&text, name);
 }
 
 static tars_status choose_kernels(tars_job *job, tars_error *err) {
@@ -108,6 +120,7 @@ static tars_status choose_kernels(tars_job *job, tars_error *err) {
     unsigned features = native_kernel_features(&cpu);
     job->kernels = kernel_best(features);
     if (!wanted) {
+        set_isa(job, job->kernels->name);
         return TARS_OK;
     }
     static const char *const known[] = {"scalar", "avx2", "avx512", "amx", "neon"};
@@ -119,6 +132,10 @@ static tars_status choose_kernels(tars_job *job, tars_error *err) {
         error_set(err, TARS_USAGE, "there is no instruction set \"%s\"", wanted);
         error_hint(err, "instruction sets: scalar, avx2, avx512, amx, neon");
         return TARS_USAGE;
+    }
+    set_isa(job, wanted);
+    if (job->in_guest) { /* the guest knows its own */
+        return TARS_OK;
     }
     const kernel_table *kernels = kernel_by_name(wanted);
     if (!kernels || !kernel_usable(kernels, features)) {
@@ -188,7 +205,7 @@ static tars_status check_request(tars_job *job, const job_kind *kind, tars_error
     const tars_request *r = job->request;
     tars_status status = check_model(r, kind, err);
     if (status == TARS_OK) {
-        status = check_policy(&r->policy, err);
+        status = check_policy(&r->policy, &job->in_guest, err);
     }
     if (status == TARS_OK) {
         status = choose_kernels(job, err);
@@ -250,8 +267,8 @@ static void fill_result(tars_job *job, tars_result *out) {
     const tars_request *r = job->request;
     *out = (tars_result){
         .size_bytes = sizeof *out,
-        .runtime = "native",
-        .isa = job->kernels->name,
+        .runtime = job->in_guest ? "wasm" : "native",
+        .isa = job->isa,
         .n_threads = job->n_threads,
         .prompt_ids = (const int32_t *)job->prompt_ids.bytes,
         .n_prompt_ids = job->prompt_ids.length / sizeof(int32_t),
@@ -273,9 +290,9 @@ static void fill_result(tars_job *job, tars_result *out) {
         .perplexity = job->perplexity,
         .tokens_scored = job->tokens_scored,
         .windows = job->windows,
-        .route_reason = r->policy.runtime && strcmp(r->policy.runtime, "auto") != 0
-                            ? "asked for"
-                            : "the only runtime built in",
+        .route_reason = r->policy.runtime && strcmp(r->policy.runtime, "auto") != 0 ? "asked for"
+                        : job->in_guest ? "the isolation asked for"
+                                        : "the fastest, and no isolation was asked for",
         .usage = job->usage,
     };
     out->n_embeddings = job->vectors.length / (out->n_embd * sizeof(float));

@@ -131,7 +131,7 @@ static tars_status make_room(guest *g, tars_error *err) {
     g->replay = ARENA_ARRAY(memory, int32_t, r->n_replay);
     g->ids = ARENA_ARRAY(memory, int32_t, r->max_tokens);
     g->stops = ARENA_ARRAY(memory, tokenizer_text, r->n_stops);
-    g->stop_bytes = ARENA_ARRAY(memory, char, r->stop_bytes);
+    g->stop_bytes = ARENA_ARRAY(memory, char, (size_t)r->stop_bytes);
     memset(g->received, 0, sizeof g->received);
     return g->prompt && g->replay && g->ids && g->stops && g->stop_bytes ? TARS_OK
                                                                          : no_memory(g, err);
@@ -226,6 +226,9 @@ static tars_status compute(void *user, const int32_t *ids, size_t n, tars_error 
 static tars_status check(void *user, tars_error *err) {
     guest *g = user;
     bool found = false;
+    if (!g->place.port->wait(g->place.port->context)) { /* the host hears of each token at once */
+        return error_set(err, TARS_UNAVAILABLE, "the host is gone");
+    }
     tars_status status = wire_poll(g->place.port, &g->message, &found, err);
     if (status == TARS_OK && found && g->message.kind != WIRE_CANCEL) {
         return error_set(err, TARS_MALFORMED, "a frame of kind %u while a request is served",

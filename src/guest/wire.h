@@ -131,8 +131,8 @@ typedef struct wire_area {
     wire_ring to_guest, to_host;
 } wire_area;
 
-/* One side. `wait` is called when a ring is full or empty and gives the other side time; it
- * returns false when the other side is gone. */
+/* One side. `wait` gives the other side time, when a ring is full or empty and when there is news
+ * for it; it returns false when the other side is gone. */
 typedef struct wire_port {
     wire_ring *in, *out;
     bool (*wait)(void *context);

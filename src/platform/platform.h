@@ -244,6 +244,30 @@ tars_status platform_mapping_pages(const platform_mapping *mapping, platform_pag
  * Not thread-safe against itself. */
 tars_status platform_guard_install(tars_error *err);
 
+/* ---- address space of guests ------------------------------------------------------------- */
+
+/* Address space at a 2 MiB boundary that nothing lies behind: any access faults. UNAVAILABLE where
+ * this system has no such thing in this version. */
+tars_status platform_space_reserve(size_t size_bytes, void **out, tars_error *err);
+/* Makes pages of it readable and writable, zero at first. Offset and size in whole pages. */
+tars_status platform_space_open(void *space, size_t offset, size_t size_bytes, tars_error *err);
+/* Puts a mapped model at an offset (a multiple of 2 MiB), read-only and shared. */
+tars_status platform_space_map(void *space, size_t offset, const platform_mapping *mapping,
+                               tars_error *err);
+void platform_space_release(void *space, size_t size_bytes);
+
+/* ---- libraries --------------------------------------------------------------------------- */
+
+/* A shared library that is loaded while the program runs. `path` is absolute. Never unloaded. */
+typedef struct platform_library {
+    void *handle;
+} platform_library;
+tars_status platform_library_open(const char *path, platform_library *out, tars_error *err);
+/* The address of a symbol, NULL when the library has none of that name. */
+void *platform_library_symbol(const platform_library *library, const char *name);
+/* The absolute path of the file that this code was loaded from: the program or libtars. */
+tars_status platform_own_path(char *path, size_t size, tars_error *err);
+
 /* ---- threads ----------------------------------------------------------------------------- */
 
 typedef struct platform_thread {

@@ -175,3 +175,35 @@ tars_status platform_mapping_warm(const platform_mapping *mapping, tars_error *e
     }
     return TARS_OK;
 }
+
+tars_status platform_space_reserve(size_t size_bytes, void **out, tars_error *err) {
+    *out = reserve_aligned(round_up(size_bytes, page_bytes()), PROT_NONE);
+    return *out ? TARS_OK
+                : platform_fail(err, errno, NULL, "no address space for %zu bytes", size_bytes);
+}
+
+tars_status platform_space_open(void *space, size_t offset, size_t size_bytes, tars_error *err) {
+    if (mprotect((uint8_t *)space + offset, size_bytes, PROT_READ | PROT_WRITE) != 0) {
+        return platform_fail(err, errno, NULL, "cannot open %zu bytes of memory", size_bytes);
+    }
+    return TARS_OK;
+}
+
+tars_status platform_space_map(void *space, size_t offset, const platform_mapping *mapping,
+                               tars_error *err) {
+    void *bytes = mmap((uint8_t *)space + offset, mapping->size_bytes, PROT_READ,
+                       MAP_SHARED | MAP_FIXED, (int)mapping->file.handle, 0);
+    if (bytes == MAP_FAILED) {
+        return platform_fail(err, errno, mapping->file.name, "cannot map the file");
+    }
+#if defined(MADV_HUGEPAGE)
+    (void)madvise(bytes, mapping->size_bytes, MADV_HUGEPAGE); /* small pages serve too */
+#endif
+    return TARS_OK;
+}
+
+void platform_space_release(void *space, size_t size_bytes) {
+    if (space) {
+        (void)munmap(space, round_up(size_bytes, page_bytes()));
+    }
+}

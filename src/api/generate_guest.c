@@ -1,0 +1,139 @@
+/* An answer in a sandbox: the request over the wire, and what comes back. */
+#include "api/answer.h"
+#include "runtime/wasm/run.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { KILL_AFTER_DEADLINE_MS = 100 }; /* the guest should have ended by itself */
+
+static tars_status guest_token(void *user, int32_t id, const uint8_t *digest, tars_error *err) {
+    answer *a = user;
+    if (a->job->usage.completion_tokens == 0) {
+        a->first_token_ns = platform_clock_ns();
+    }
+    return answer_take_token(user, id, NULL, digest, err);
+}
+
+static tars_status guest_text(void *user, const char *bytes, size_t length, tars_error *err) {
+    return answer_take_text(user, bytes, length) ? TARS_OK : job_no_memory(err);
+}
+
+static void guest_progress(void *user, uint64_t done, uint64_t total) {
+    answer_progress(user, (size_t)done, (size_t)total);
+}
+
+/* Every stop text with a NUL behind it. */
+static tars_status join_stops(const answer *a, job_list *out, tars_error *err) {
+    for (size_t i = 0; i < a->job->request->n_stops; i++) {
+        if (!job_list_add(out, a->stops[i].bytes, a->stops[i].length + 1)) {
+            return job_no_memory(err);
+        }
+    }
+    return TARS_OK;
+}
+
+static client_request guest_request(const answer *a, const job_list *stops) {
+    const tars_job *job = a->job;
+    const tars_request *r = job->request;
+    const tars_model *m = r->model;
+    bool is_replay = r->kind == TARS_REQUEST_REPLAY;
+    size_t batch = r->batch_size > 0 ? r->batch_size : DECODER_DEFAULT_BATCH;
+    size_t n_prompt = job->prompt_ids.length / sizeof(int32_t);
+    client_request out = {.model_bytes = m->pack.size_bytes,
+                          .n_vocab = m->pack.hparams->n_vocab,
+                          .prompt = (const int32_t *)job->prompt_ids.bytes,
+                          .replay = r->replay_ids,
+                          .stops = (const char *)stops->bytes};
+    if (r->policy.force_isa) {
+        memcpy(out.isa, job->isa, sizeof out.isa);
+    }
+    out.wire = (wire_request){.kind = is_replay ? WIRE_REPLAY : WIRE_GENERATE,
+                              .max_tokens = (uint32_t)answer_tokens(job),
+                              .n_context = job->n_context,
+                              .batch = (uint32_t)(batch < job->n_context ? batch : job->n_context),
+                              .temperature = job->sampler.temperature,
+                              .top_k = job->sampler.top_k,
+                              .top_p = job->sampler.top_p,
+                              .min_p = job->sampler.min_p,
+                              .repeat_penalty = job->sampler.repeat_penalty,
+                              .kv_type = (uint32_t)job->kv_type,
+                              .seed = job->sampler.seed,
+                              .logits_hash = r->logits_hash,
+                              .n_prompt = (uint32_t)n_prompt,
+                              .n_replay = is_replay ? (uint32_t)answer_tokens(job) : 0,
+                              .n_stops = (uint32_t)r->n_stops,
+                              .stop_bytes = stops->length};
+    return out;
+}
+
+/* Private memory of the guest: as much as native takes (addresses are smaller there), and its
+ * own state. */
+static uint64_t guest_bytes(const tars_job *job, const client_request *r) {
+    enum { GUEST_STATE_BYTES = 3 << 20 }; /* data, stack, rings, table of layers */
+    uint64_t lists = (uint64_t)r->wire.n_prompt + r->wire.n_replay + r->wire.max_tokens;
+    return job_estimate_bytes(job, r->wire.n_prompt) + lists * sizeof(int32_t) +
+           (uint64_t)r->n_vocab * sizeof(sampler_candidate) + r->wire.stop_bytes +
+           r->wire.n_stops * sizeof(tokenizer_text) + GUEST_STATE_BYTES;
+}
+
+static void take_result(answer *a, const wasm_outcome *outcome, uint64_t begin_ns) {
+    tars_job *job = a->job;
+    uint64_t end_ns = platform_clock_ns();
+    uint64_t first_ns = a->first_token_ns > 0 ? a->first_token_ns : end_ns;
+    uint64_t ready_ns = begin_ns + outcome->start_ns;
+    job->finish_reason = outcome->result.stopped ? "stop" : "length";
+    job->usage.start_ms = (double)(ready_ns - job->submitted_ns) / 1e6;
+    job->usage.prompt_ms = (double)(first_ns - ready_ns) / 1e6;
+    job->usage.decode_ms = (double)(end_ns - first_ns) / 1e6;
+    job->usage.memory_peak_bytes = outcome->result.memory_bytes;
+    memcpy(job->isa, outcome->isa, sizeof job->isa);
+    if (job->request->logits_hash) {
+        sha256_hex(outcome->result.logits_hash, job->logits_hash);
+    }
+}
+
+static tars_status check_request(const tars_request *r, tars_error *err) {
+    const char *what = r->session             ? "sessions"
+                       : r->keep_logits       ? "keep_logits"
+                       : r->float_activations ? "float_activations"
+                                              : NULL;
+    return what ? error_set(err, TARS_UNSUPPORTED, "runtime wasm does not serve %s in this version",
+                            what)
+                : TARS_OK;
+}
+
+tars_status answer_in_guest(answer *a, tars_error *err) {
+    const tars_request *r = a->job->request;
+    job_list stops = {0};
+    tars_status status = check_request(r, err);
+    if (status == TARS_OK) {
+        status = join_stops(a, &stops, err);
+    }
+    if (status == TARS_OK) {
+        client_request request = guest_request(a, &stops);
+        client_sink sink = {.user = a,
+                            .token = guest_token,
+                            .text = guest_text,
+                            .progress = guest_progress,
+                            .check = answer_check};
+        uint64_t memory = guest_bytes(a->job, &request);
+        uint64_t deadline_ms = r->limits.deadline_ms;
+        wasm_outcome outcome = {0};
+        uint64_t begin_ns = platform_clock_ns();
+        status = memory > SIZE_MAX
+                     ? job_no_memory(err)
+                     : wasm_run(&r->model->mapping, (size_t)memory, &request, &sink,
+                                deadline_ms > 0 ? deadline_ms + KILL_AFTER_DEADLINE_MS : 0,
+                                &outcome, err);
+        if (status == TARS_OK || status == TARS_CANCELLED) {
+            take_result(a, &outcome, begin_ns);
+            a->job->n_threads = 1;
+        }
+    }
+    free(stops.bytes);
+    if (status == TARS_OK) {
+        status = model_api_check(r->model, err); /* a cut file makes any result void */
+    }
+    return status;
+}

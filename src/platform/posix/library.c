@@ -1,0 +1,37 @@
+#include "platform/internal.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+tars_status platform_library_open(const char *path, platform_library *out, tars_error *err) {
+    out->handle = path[0] == '/' ? dlopen(path, RTLD_NOW | RTLD_LOCAL) : NULL;
+    if (!out->handle) {
+        const char *cause = path[0] == '/' ? dlerror() : "the path is not absolute";
+        error_set(err, TARS_UNAVAILABLE, "the library %s cannot be loaded", path);
+        return error_cause(err, "%s", cause ? cause : "unknown");
+    }
+    return TARS_OK;
+}
+
+void *platform_library_symbol(const platform_library *library, const char *name) {
+    return dlsym(library->handle, name);
+}
+
+tars_status platform_own_path(char *path, size_t size, tars_error *err) {
+    Dl_info info;
+    static const int anchor = 0; /* lies in the file that is looked for */
+    if (dladdr(&anchor, &info) == 0 || !info.dli_fname) {
+        return error_set(err, TARS_UNAVAILABLE, "the system does not tell where this program lies");
+    }
+    char *absolute = realpath(info.dli_fname, NULL);
+    size_t length = absolute ? strlen(absolute) : 0;
+    if (length == 0 || length >= size) {
+        free(absolute);
+        return error_set(err, TARS_UNAVAILABLE, "the path of this program cannot be found");
+    }
+    memcpy(path, absolute, length + 1);
+    free(absolute);
+    return TARS_OK;
+}

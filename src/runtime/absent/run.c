@@ -1,0 +1,23 @@
+/* Stands in for src/runtime/wasm in a build without Wasmtime's headers. */
+#include "runtime/wasm/run.h"
+
+static tars_status absent(tars_error *err) {
+    error_set(err, TARS_UNAVAILABLE, "runtime wasm is unavailable: this tars was built without it");
+    return error_hint(err, "fetch Wasmtime with tools/fetch_wasmtime.py and build again");
+}
+
+tars_status wasm_probe(tars_error *err) {
+    return absent(err);
+}
+
+tars_status wasm_run(const platform_mapping *model, size_t arena_bytes, client_request *request,
+                     const client_sink *sink, uint64_t kill_after_ms, wasm_outcome *outcome,
+                     tars_error *err) {
+    (void)model;
+    (void)arena_bytes;
+    (void)request;
+    (void)sink;
+    (void)kill_after_ms;
+    (void)outcome;
+    return absent(err);
+}

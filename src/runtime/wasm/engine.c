@@ -1,0 +1,143 @@
+#include "runtime/wasm/engine.h"
+
+#include "platform/platform.h"
+#include "runtime/wasm/guest_program.h"
+#include "runtime/wasm/memory.h"
+
+#include <string.h>
+
+static platform_mutex lock;
+static bool is_made; /* under the lock */
+static wasm_engine_guest guest;
+static wasm_turn host_turn;
+static atomic_uint n_running; /* guests; gate of the clock's thread */
+
+/* ---- the clock ------------------------------------------------------------------------- */
+
+static void clock_main(void *argument) {
+    (void)argument;
+    for (;;) {
+        if (atomic_load_explicit(&n_running, memory_order_acquire) == 0) {
+            (void)platform_gate_wait(&n_running, 0, PLATFORM_FOREVER);
+            continue;
+        }
+        platform_sleep_ns((uint64_t)WASM_TICK_MS * 1000 * 1000);
+        guest.library->wasmtime_engine_increment_epoch(guest.engine);
+    }
+}
+
+void wasm_clock_begin(void) {
+    if (atomic_fetch_add(&n_running, 1) == 0) {
+        platform_gate_wake_all(&n_running);
+    }
+}
+
+void wasm_clock_end(void) {
+    atomic_fetch_sub(&n_running, 1);
+}
+
+/* ---- the engine ------------------------------------------------------------------------ */
+
+/* Fixed, and tried by the tests: a wrong combination would abort. Bulk memory is off because its
+ * instructions write through the library: into the model's pages that would not be a trap but
+ * the end of the process. */
+static wasm_engine_t *make_engine(const wasm_library *w) {
+    wasm_config_t *c = w->wasm_config_new();
+    w->wasmtime_config_strategy_set(c, WASMTIME_STRATEGY_CRANELIFT);
+    w->wasmtime_config_epoch_interruption_set(c, true);
+    w->wasmtime_config_max_wasm_stack_set(c, (size_t)512 << 10);
+    w->wasmtime_config_wasm_bulk_memory_set(c, false);
+    w->wasmtime_config_wasm_component_model_async_set(c, false);
+    w->wasmtime_config_wasm_component_model_set(c, false);
+    w->wasmtime_config_wasm_exceptions_set(c, false);
+    w->wasmtime_config_wasm_gc_set(c, false);
+    w->wasmtime_config_wasm_function_references_set(c, false);
+    w->wasmtime_config_wasm_reference_types_set(c, false);
+    w->wasmtime_config_wasm_tail_call_set(c, false);
+    w->wasmtime_config_wasm_threads_set(c, false);
+    w->wasmtime_config_wasm_multi_memory_set(c, false);
+    w->wasmtime_config_wasm_memory64_set(c, false);
+    guest_memory_configure(w, c);
+    return w->wasm_engine_new_with_config(c);
+}
+
+static wasm_trap_t *turn(void *env, wasmtime_caller_t *caller, const wasmtime_val_t *arguments,
+                         size_t n_arguments, wasmtime_val_t *results, size_t n_results) {
+    (void)env;
+    (void)arguments;
+    (void)n_arguments;
+    (void)n_results;
+    const wasm_library *w = guest.library;
+    bool goes_on = false;
+    void *data = w->wasmtime_context_get_data(w->wasmtime_caller_context(caller));
+    wasm_trap_t *trap = host_turn(data, &goes_on);
+    results[0].kind = WASMTIME_I32;
+    results[0].of.i32 = goes_on;
+    return trap;
+}
+
+static wasmtime_error_t *define_turn(const wasm_library *w, wasmtime_linker_t *linker) {
+    wasm_valtype_t *i32 = w->wasm_valtype_new(WASM_I32);
+    wasm_valtype_vec_t parameters = {0, NULL};
+    wasm_valtype_vec_t results;
+    w->wasm_valtype_vec_new(&results, 1, &i32);
+    wasm_functype_t *type = w->wasm_functype_new(&parameters, &results);
+    wasmtime_error_t *error =
+        w->wasmtime_linker_define_func(linker, "tars", 4, "turn", 4, type, turn, NULL, NULL);
+    w->wasm_functype_delete(type);
+    return error;
+}
+
+static tars_status compile(const wasm_library *w, wasm_engine_guest *g, tars_error *err) {
+    size_t n = (size_t)(guest_program_end - guest_program);
+    if (n == 0) {
+        return error_set(err, TARS_UNAVAILABLE,
+                         "runtime wasm is unavailable: this tars was built without its guest "
+                         "(clang 19 and lld 19 were missing)");
+    }
+    g->engine = make_engine(w);
+    if (!g->engine) {
+        return error_set(err, TARS_UNAVAILABLE, "Wasmtime gives no engine");
+    }
+    wasmtime_error_t *error = w->wasmtime_module_new(g->engine, guest_program, n, &g->module);
+    wasmtime_linker_t *linker = error ? NULL : w->wasmtime_linker_new(g->engine);
+    if (!error) {
+        error = define_turn(w, linker);
+    }
+    if (!error) {
+        error = w->wasmtime_linker_instantiate_pre(linker, g->module, &g->ready);
+    }
+    if (linker) {
+        w->wasmtime_linker_delete(linker);
+    }
+    return error ? wasm_library_fail(w, TARS_UNAVAILABLE,
+                                     "runtime wasm is unavailable: its guest does not compile",
+                                     error, NULL, err)
+                 : TARS_OK;
+}
+
+static tars_status make(wasm_turn turn_function, tars_error *err) {
+    wasm_engine_guest made = {0};
+    tars_status status = wasm_library_get(&made.library, err);
+    if (status == TARS_OK) {
+        status = compile(made.library, &made, err);
+    }
+    if (status != TARS_OK) {
+        return status;
+    }
+    guest = made;
+    host_turn = turn_function;
+    platform_thread thread; /* runs as long as the process */
+    status = platform_thread_create("tars-epoch", clock_main, NULL, &thread, err);
+    is_made = status == TARS_OK;
+    return status;
+}
+
+tars_status wasm_engine_get(wasm_turn turn_function, const wasm_engine_guest **out,
+                            tars_error *err) {
+    platform_mutex_lock(&lock);
+    tars_status status = is_made ? TARS_OK : make(turn_function, err);
+    platform_mutex_unlock(&lock);
+    *out = status == TARS_OK ? &guest : NULL;
+    return status;
+}

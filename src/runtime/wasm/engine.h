@@ -1,0 +1,26 @@
+/* The engine guest, compiled: what every instance of it starts from. Ownership: made once in a
+ * process and kept; any thread may use it. */
+#ifndef RUNTIME_WASM_ENGINE_H
+#define RUNTIME_WASM_ENGINE_H
+
+#include "runtime/wasm/library.h"
+
+typedef struct wasm_engine_guest {
+    const wasm_library *library;
+    wasm_engine_t *engine;
+    wasmtime_module_t *module;
+    wasmtime_instance_pre_t *ready; /* imports resolved */
+} wasm_engine_guest;
+
+/* The host's turn: called by the guest with the store's data; the trap ends it. */
+typedef wasm_trap_t *(*wasm_turn)(void *store_data, bool *goes_on);
+
+/* UNAVAILABLE when Wasmtime or the guest program is not there. `turn` is the same in all calls. */
+tars_status wasm_engine_get(wasm_turn turn, const wasm_engine_guest **out, tars_error *err);
+
+/* Time for guests is counted in ticks of about WASM_TICK_MS while any guest runs. */
+enum { WASM_TICK_MS = 2 };
+void wasm_clock_begin(void);
+void wasm_clock_end(void);
+
+#endif

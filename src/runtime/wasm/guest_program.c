@@ -1,0 +1,18 @@
+#include "runtime/wasm/guest_program.h"
+
+/* The build defines GUEST_PROGRAM_FILE as the path of the module, if there is one. */
+#ifdef GUEST_PROGRAM_FILE
+#define GUEST_PROGRAM_BYTES ".incbin \"" GUEST_PROGRAM_FILE "\"\n"
+#else
+#define GUEST_PROGRAM_BYTES ""
+#endif
+
+__asm__(".pushsection .rodata\n"
+        ".balign 16\n"
+        ".global guest_program\n"
+        ".hidden guest_program\n"
+        "guest_program:\n" GUEST_PROGRAM_BYTES ".global guest_program_end\n"
+        ".hidden guest_program_end\n"
+        "guest_program_end:\n"
+        ".byte 0\n"
+        ".popsection\n");

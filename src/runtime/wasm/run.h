@@ -1,0 +1,24 @@
+/* One request in one fresh instance of the engine guest. Ownership: everything is borrowed for the
+ * call; the instance is gone when it returns. Any number of threads may call it at once. */
+#ifndef RUNTIME_WASM_RUN_H
+#define RUNTIME_WASM_RUN_H
+
+#include "platform/platform.h"
+#include "runtime/client.h"
+
+/* Whether guests can run here; the engine is made ready by it. UNAVAILABLE with the reason. */
+tars_status wasm_probe(tars_error *err);
+
+typedef struct wasm_outcome {
+    uint64_t start_ns; /* memory and instance, until the guest can run */
+    wire_result result;
+    char isa[16]; /* the guest's kernels */
+} wasm_outcome;
+
+/* `request` gets its model_offset here. `arena_bytes`: the guest's private memory. `kill_after_ms`
+ * (0: never): when a guest that does not end by itself is killed. */
+tars_status wasm_run(const platform_mapping *model, size_t arena_bytes, client_request *request,
+                     const client_sink *sink, uint64_t kill_after_ms, wasm_outcome *outcome,
+                     tars_error *err);
+
+#endif
