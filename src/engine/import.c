@@ -132,9 +132,8 @@ static tars_status read_factors(importer *im, float **out, tars_error *err) {
                              tensor_type_get(t->type)->name);
         }
         size_t count = 0;
-        float *factors = checked_to_size(t->dims[0], &count)
-                             ? ARENA_ARRAY(im->memory, float, count)
-                             : NULL;
+        float *factors =
+            checked_to_size(t->dims[0], &count) ? ARENA_ARRAY(im->memory, float, count) : NULL;
         if (!factors) {
             return no_memory(err, "the RoPE factors");
         }
