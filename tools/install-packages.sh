@@ -14,7 +14,7 @@ build=(gcc libc6-dev cmake ninja-build pkg-config git python3 python3-pip python
     ca-certificates libcurl4-openssl-dev libssl-dev libarchive-dev libsqlite3-dev
     libedit-dev libfyaml-dev)
 test=(g++ bats)
-cross=(gcc-mingw-w64-x86-64)
+cross=(gcc-mingw-w64-x86-64 clang-19 lld-19 libclang-rt-19-dev-wasm32 wasi-libc)
 if [ "$(uname -m)" = x86_64 ]; then
     cross+=(gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user)
 fi

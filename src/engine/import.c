@@ -131,17 +131,18 @@ static tars_status read_factors(importer *im, float **out, tars_error *err) {
             return error_set(err, TARS_UNSUPPORTED, "rope_freqs.weight is %s; F32 is needed",
                              tensor_type_get(t->type)->name);
         }
-        float *factors = ARENA_ARRAY(im->memory, float, t->dims[0]);
+        size_t count = 0;
+        float *factors =
+            checked_to_size(t->dims[0], &count) ? ARENA_ARRAY(im->memory, float, count) : NULL;
         if (!factors) {
             return no_memory(err, "the RoPE factors");
         }
         tars_status status = byte_source_read(im->source, im->file.data_offset + t->offset, factors,
-                                              (size_t)t->dims[0] * sizeof(float), err);
-        for (uint64_t j = 0; status == TARS_OK && j < t->dims[0]; j++) {
+                                              count * sizeof(float), err);
+        for (size_t j = 0; status == TARS_OK && j < count; j++) {
             if (!(factors[j] >= 1e-6f && factors[j] <= 1e6f)) {
                 status = error_set(err, TARS_MALFORMED,
-                                   "rope_freqs.weight[%llu] is out of the possible range",
-                                   (unsigned long long)j);
+                                   "rope_freqs.weight[%zu] is out of the possible range", j);
             }
         }
         *out = factors;

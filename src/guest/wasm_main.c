@@ -35,7 +35,9 @@ static const void *model_at(uint64_t offset, uint64_t size_bytes) {
 }
 
 static const kernel_table *kernels_named(const char *name) {
-    return name[0] ? kernel_by_name(name) : kernel_best(0);
+    unsigned features = kernel_wasm_is_fused() ? KERNEL_HAS_WASM_FUSED : 0;
+    const kernel_table *named = name[0] ? kernel_by_name(name) : kernel_best(features);
+    return named && kernel_usable(named, features) ? named : NULL;
 }
 
 /* Where the two rings lie. */

@@ -189,7 +189,7 @@ static void test_access(void) {
     const gguf_tensor *t = gguf_find_tensor(f, "q");
     CHECK(t && t->type == TENSOR_Q4_0 && t->n_dims == 3 && t->dims[3] == 1 && t->size_bytes == 72);
     CHECK(gguf_find_tensor(f, "qq") == NULL);
-    CHECK(memcmp(f->header, o.bytes, f->header_bytes) == 0);
+    CHECK(memcmp(f->header, o.bytes, (size_t)f->header_bytes) == 0);
     close_made(&o);
 }
 

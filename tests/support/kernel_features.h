@@ -17,6 +17,10 @@ static inline unsigned test_kernel_features(void) {
         __builtin_cpu_supports("avx512vnni")) {
         features |= KERNEL_HAS_AVX512;
     }
+#elif defined(__wasm__)
+    if (kernel_wasm_is_fused()) {
+        features |= KERNEL_HAS_WASM_FUSED;
+    }
 #endif
     return features;
 }

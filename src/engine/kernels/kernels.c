@@ -11,6 +11,9 @@ static const kernel_row kernel_rows[] = {
 #if defined(__x86_64__)
     {&kernel_avx512, KERNEL_HAS_AVX2 | KERNEL_HAS_AVX512},
     {&kernel_avx2, KERNEL_HAS_AVX2},
+#elif defined(__wasm__)
+    {&kernel_wasm, KERNEL_HAS_WASM_FUSED},
+    {&kernel_wasm_simd128, 0},
 #endif
     {&kernel_scalar, 0},
 };

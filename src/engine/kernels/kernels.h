@@ -103,7 +103,8 @@ typedef struct kernel_table {
 typedef enum kernel_feature {
     KERNEL_HAS_AVX2 = 1u << 0,   /* with FMA, F16C, BMI2 */
     KERNEL_HAS_AVX512 = 1u << 1, /* F, BW, VL, DQ and VNNI */
-    KERNEL_HAS_NEON_DOT = 1u << 2
+    KERNEL_HAS_NEON_DOT = 1u << 2,
+    KERNEL_HAS_WASM_FUSED = 1u << 3 /* what kernel_wasm_is_fused found */
 } kernel_feature;
 
 /* Tables in order of preference, best first; entries for other CPU families are absent. */
@@ -119,6 +120,12 @@ extern const kernel_table kernel_scalar;
 #if defined(__x86_64__)
 extern const kernel_table kernel_avx2;
 extern const kernel_table kernel_avx512;
+#elif defined(__wasm__)
+extern const kernel_table kernel_wasm; /* with relaxed SIMD */
+extern const kernel_table kernel_wasm_simd128;
+/* True when this host's relaxed multiply-add rounds once, which kernel_wasm needs; a guest asks when
+ * it starts. */
+bool kernel_wasm_is_fused(void);
 #endif
 
 #endif

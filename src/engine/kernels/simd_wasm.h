@@ -1,0 +1,90 @@
+/* Basic operations on four lanes of WebAssembly SIMD, for every kernel file of that family. With
+ * relaxed SIMD the fused multiply-add is an instruction, which a host may also run unfused:
+ * kernel_wasm_is_fused tells. Without it the sum is exact by way of double precision.
+ * Ownership: pure functions. */
+#ifndef ENGINE_KERNELS_SIMD_WASM_H
+#define ENGINE_KERNELS_SIMD_WASM_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <wasm_simd128.h>
+
+#define WASM_INLINE static inline __attribute__((always_inline))
+
+WASM_INLINE v128_t load_4(const float *p) {
+    return wasm_v128_load(p);
+}
+
+WASM_INLINE void store_4(float *p, v128_t value) {
+    wasm_v128_store(p, value);
+}
+
+/* Two lanes of a sum of exact products, rounded to odd where the narrowing to single would
+ * otherwise see a tie that is none; see arith_soft_fma. */
+WASM_INLINE v128_t sum_for_narrowing(v128_t product, v128_t addend) {
+    const v128_t low = wasm_i64x2_const_splat(0x0FFFFFFF);
+    const v128_t exponent = wasm_i64x2_const_splat(0x7FF0000000000000);
+    v128_t sum = wasm_f64x2_add(product, addend);
+    v128_t may_tie = wasm_i64x2_eq(wasm_v128_and(sum, low), wasm_i64x2_const_splat(0));
+    if (wasm_v128_any_true(may_tie)) {
+        v128_t back = wasm_f64x2_sub(sum, product);
+        v128_t error = wasm_f64x2_add(wasm_f64x2_sub(product, wasm_f64x2_sub(sum, back)),
+                                      wasm_f64x2_sub(addend, back));
+        v128_t zero = wasm_f64x2_const_splat(0.0);
+        v128_t is_finite = wasm_i64x2_ne(wasm_v128_and(sum, exponent), exponent);
+        v128_t change =
+            wasm_v128_and(wasm_f64x2_ne(error, zero), wasm_v128_and(may_tie, is_finite));
+        /* away from zero where the error has the sign of the sum, else towards it */
+        v128_t away = wasm_i64x2_eq(wasm_f64x2_gt(error, zero), wasm_f64x2_gt(sum, zero));
+        v128_t step =
+            wasm_v128_bitselect(wasm_i64x2_const_splat(1), wasm_i64x2_const_splat(-1), away);
+        sum = wasm_i64x2_add(sum, wasm_v128_and(step, change));
+    }
+    return sum;
+}
+
+WASM_INLINE v128_t upper_half(v128_t x) {
+    return wasm_i64x2_shuffle(x, x, 1, 1);
+}
+
+/* a·b + c rounded once, as arith_fma. */
+WASM_INLINE v128_t fma_4(v128_t a, v128_t b, v128_t c) {
+#if defined(__wasm_relaxed_simd__)
+    return wasm_f32x4_relaxed_madd(a, b, c);
+#else
+    v128_t low = sum_for_narrowing(
+        wasm_f64x2_mul(wasm_f64x2_promote_low_f32x4(a), wasm_f64x2_promote_low_f32x4(b)),
+        wasm_f64x2_promote_low_f32x4(c));
+    v128_t high = sum_for_narrowing(wasm_f64x2_mul(wasm_f64x2_promote_low_f32x4(upper_half(a)),
+                                                   wasm_f64x2_promote_low_f32x4(upper_half(b))),
+                                    wasm_f64x2_promote_low_f32x4(upper_half(c)));
+    return wasm_i64x2_shuffle(wasm_f32x4_demote_f64x2_zero(low), wasm_f32x4_demote_f64x2_zero(high),
+                              0, 2);
+#endif
+}
+
+/* Four halves, each in the upper 16 bits of its lane, to single; exact, denormals too. The
+ * multiplication moves the exponent's bias; infinities and NaN come out finite. */
+WASM_INLINE v128_t widen_finite(v128_t upper_halves) {
+    v128_t bits =
+        wasm_v128_and(wasm_i32x4_shr(upper_halves, 3), wasm_i32x4_const_splat((int32_t)0x8FFFE000));
+    return wasm_f32x4_mul(bits, wasm_f32x4_const_splat(0x1p112f));
+}
+
+/* As arith_f16_to_f32 for every input: exponent 31 becomes 255 before the multiplication. */
+WASM_INLINE v128_t widen_any(v128_t upper_halves) {
+    const v128_t exponent = wasm_i32x4_const_splat(0x0F800000);
+    v128_t bits =
+        wasm_v128_and(wasm_i32x4_shr(upper_halves, 3), wasm_i32x4_const_splat((int32_t)0x8FFFE000));
+    v128_t special = wasm_i32x4_eq(wasm_v128_and(bits, exponent), exponent);
+    bits = wasm_v128_or(bits, wasm_v128_and(special, wasm_i32x4_const_splat(0x7F800000)));
+    return wasm_f32x4_mul(bits, wasm_f32x4_const_splat(0x1p112f));
+}
+
+/* The four 16-bit numbers at p in the upper halves of lanes. */
+WASM_INLINE v128_t load_upper(const void *p) {
+    v128_t raw = wasm_v128_load64_zero(p);
+    return wasm_i16x8_shuffle(wasm_i64x2_const_splat(0), raw, 0, 8, 1, 9, 2, 10, 3, 11);
+}
+
+#endif
