@@ -73,6 +73,10 @@ if(TARS_HAS_WASM)
   set(TARS_WASMTIME_LIBRARY ${CMAKE_BINARY_DIR}/libtars-wasmtime.so)
   add_custom_command(OUTPUT ${TARS_WASMTIME_LIBRARY}
     COMMAND ${CMAKE_COMMAND} -E copy ${TARS_WASMTIME_DIR}/lib/libwasmtime.so ${TARS_WASMTIME_LIBRARY}
+    # test programs look beside themselves
+    COMMAND ${CMAKE_COMMAND} -E make_directory ${CMAKE_BINARY_DIR}/tests
+    COMMAND ${CMAKE_COMMAND} -E create_symlink ${TARS_WASMTIME_LIBRARY}
+            ${CMAKE_BINARY_DIR}/tests/libtars-wasmtime.so
     DEPENDS ${TARS_WASMTIME_DIR}/lib/libwasmtime.so VERBATIM)
   add_custom_target(tars_wasmtime_library ALL DEPENDS ${TARS_WASMTIME_LIBRARY})
 endif()

@@ -207,6 +207,11 @@ static tars_status check_request(tars_job *job, const job_kind *kind, tars_error
     if (status == TARS_OK) {
         status = check_policy(&r->policy, &job->in_guest, err);
     }
+    if (status == TARS_OK && job->in_guest && kind->run != job_run_generate) {
+        status =
+            error_set(err, TARS_UNAVAILABLE, "runtime wasm makes answers only in this version");
+        error_hint(err, "use --runtime native for the rest");
+    }
     if (status == TARS_OK) {
         status = choose_kernels(job, err);
     }

@@ -1,0 +1,387 @@
+/* The runtime wasm: the same bits as native, and what a guest cannot do to the model's pages. */
+#include "runtime/wasm/run.h"
+#include "support/ask.h"
+
+#ifdef TESTS_HAS_WASM
+
+#include "api/model_api.h"
+#include "runtime/wasm/engine.h"
+#include "runtime/wasm/memory.h"
+
+#include <pthread.h>
+
+static const char prompt[] = "Once upon a time there was";
+
+/* False, and the test is skipped, when guests cannot run here. */
+static bool has_wasm(void) {
+    tars_error err;
+    if (wasm_probe(&err) != TARS_OK) {
+        check_skip("%s", err.message);
+        return false;
+    }
+    return true;
+}
+
+static void check_same(const tars_request *r) {
+    static outcome here;
+    static outcome guest;
+    tars_request native = *r;
+    native.policy.runtime = "native";
+    tars_request wasm = *r;
+    wasm.policy.runtime = "wasm";
+    submit(&native, &here);
+    submit(&wasm, &guest);
+    CHECK_INT(here.status, TARS_OK);
+    CHECK_INT(guest.status, TARS_OK);
+    if (guest.status != TARS_OK) {
+        check_fail(__FILE__, __LINE__, "%s: %s", guest.err.message, guest.err.cause);
+    }
+    CHECK_STRING(guest.hash, here.hash);
+    CHECK_STRING(guest.text, here.text);
+    CHECK_STRING(guest.streamed, here.streamed);
+    CHECK_STRING(guest.reason, here.reason);
+    CHECK_INT(guest.n_ids, here.n_ids);
+    CHECK_INT(guest.n_tokens_streamed, here.n_tokens_streamed);
+    CHECK_BYTES(guest.ids, here.ids, here.n_ids * sizeof(int32_t));
+}
+
+static void answers_equal_native(void) {
+    if (!has_wasm()) {
+        return;
+    }
+    tars_request r = plain(prompt);
+    check_same(&r);
+    r.sampling = (tars_sampling)TARS_SAMPLING_DEFAULTS;
+    r.sampling.random_seed = false;
+    r.sampling.repeat_penalty = 1.2f;
+    for (uint64_t seed = 1; seed < 6; seed++) {
+        r.sampling.seed = seed;
+        r.kv_type = seed % 2 ? "f32" : "f16";
+        r.batch_size = (uint32_t)seed;
+        check_same(&r);
+    }
+    static outcome whole;
+    submit(&r, &whole);
+    char stop[5];
+    snprintf(stop, sizeof stop, "%.4s", whole.text + strlen(whole.text) / 2);
+    const char *stops[] = {"never there", stop};
+    r.stops = stops;
+    r.n_stops = 2;
+    check_same(&r);
+    r = plain(prompt);
+    r.kind = TARS_REQUEST_REPLAY;
+    r.replay_ids = whole.ids;
+    r.n_replay_ids = whole.n_ids;
+    check_same(&r);
+    r = plain(prompt);
+    r.policy.force_isa = "scalar";
+    check_same(&r);
+}
+
+static void the_result_says_where_it_came_from(void) {
+    if (!has_wasm()) {
+        return;
+    }
+    tars_request r = plain(prompt);
+    r.policy.isolation = "sandbox";
+    tars_job *job;
+    tars_error err;
+    tars_result result = {.size_bytes = sizeof result};
+    CHECK_INT(tars_submit(context, &r, NULL, &job, &err), TARS_OK);
+    CHECK_INT(tars_job_wait(job, &result, &err), TARS_OK);
+    CHECK_STRING(result.runtime, "wasm");
+    CHECK_INT(result.n_threads, 1);
+    CHECK(result.usage.memory_peak_bytes > 0);
+    CHECK(result.usage.start_ms > 0);
+    tars_job_destroy(job);
+}
+
+static void refusals(void) {
+    if (!has_wasm()) {
+        return;
+    }
+    static outcome o;
+    tars_request r = plain(prompt);
+    r.policy.runtime = "wasm";
+    r.policy.isolation = "microvm";
+    submit(&r, &o);
+    CHECK_INT(o.status, TARS_UNAVAILABLE);
+    r = plain(prompt);
+    r.policy.runtime = "native";
+    r.policy.isolation = "sandbox";
+    submit(&r, &o);
+    CHECK_INT(o.status, TARS_UNAVAILABLE);
+    r = plain(prompt);
+    r.policy.runtime = "wasm";
+    r.policy.force_isa = "avx2";
+    submit(&r, &o);
+    CHECK_INT(o.status, TARS_UNAVAILABLE);
+    r = plain(prompt);
+    r.policy.runtime = "wasm";
+    r.keep_logits = true;
+    submit(&r, &o);
+    CHECK_INT(o.status, TARS_UNSUPPORTED);
+    r = plain(prompt);
+    r.policy.runtime = "wasm";
+    r.kind = TARS_REQUEST_PERPLEXITY;
+    submit(&r, &o);
+    CHECK_INT(o.status, TARS_UNAVAILABLE);
+}
+
+static void cancelling_and_deadlines_end_a_guest(void) {
+    if (!has_wasm()) {
+        return;
+    }
+    static outcome o;
+    tars_request r = plain(prompt);
+    r.policy.runtime = "wasm";
+    o = (outcome){.cancel_after = 3};
+    submit(&r, &o);
+    CHECK_INT(o.status, TARS_CANCELLED);
+    CHECK(o.n_ids >= 3 && o.n_ids < 24);
+    o = (outcome){0};
+    r.limits.deadline_ms = 1;
+    r.limits.max_tokens = 200;
+    submit(&r, &o);
+    CHECK_INT(o.status, TARS_TIMEOUT);
+}
+
+static void *ask_often(void *argument) {
+    unsigned *differ = argument;
+    tars_request r = plain(prompt);
+    r.policy.runtime = "wasm";
+    char hash[65] = "";
+    for (int i = 0; i < 20; i++) {
+        tars_job *job;
+        tars_error err;
+        tars_result result = {.size_bytes = sizeof result};
+        if (tars_submit(context, &r, NULL, &job, &err) != TARS_OK) {
+            (*differ)++;
+            continue;
+        }
+        if (tars_job_wait(job, &result, &err) != TARS_OK ||
+            (hash[0] && strcmp(hash, result.logits_hash) != 0)) {
+            (*differ)++;
+        }
+        memcpy(hash, result.logits_hash, sizeof hash);
+        tars_job_destroy(job);
+    }
+    return NULL;
+}
+
+static void guests_do_not_disturb_one_another(void) {
+    if (!has_wasm()) {
+        return;
+    }
+    set_up();
+    unsigned differ[3] = {0};
+    pthread_t threads[3];
+    for (int i = 0; i < 3; i++) {
+        CHECK_INT(pthread_create(&threads[i], NULL, ask_often, &differ[i]), 0);
+    }
+    for (int i = 0; i < 3; i++) {
+        pthread_join(threads[i], NULL);
+        CHECK_INT(differ[i], 0);
+    }
+}
+
+/* ---- hostile programs in the engine's own setting -------------------------------------- */
+
+typedef wasmtime_error_t *(*text_to_module)(const char *text, size_t length, wasm_byte_vec_t *out);
+
+static const wasm_engine_guest *engine_of(text_to_module *to_module) {
+    const wasm_engine_guest *g = NULL;
+    tars_error err;
+    platform_library library;
+    CHECK_INT(wasm_engine_get(NULL, &g, &err), TARS_OK); /* wasm_probe gave it its turn */
+    CHECK_INT(platform_library_open(TESTS_BUILD_DIR "/libtars-wasmtime.so", &library, &err),
+              TARS_OK);
+    void *symbol = platform_library_symbol(&library, "wasmtime_wat2wasm");
+    memcpy(to_module, &symbol, sizeof symbol);
+    return symbol ? g : NULL;
+}
+
+/* A module with a page of memory and f(address), whose body is given; NULL when it is refused. */
+static wasmtime_module_t *compile(const wasm_engine_guest *g, text_to_module to_module,
+                                  const char *body) {
+    char text[1024];
+    int n = snprintf(text, sizeof text,
+                     "(module (memory (export \"memory\") 1)"
+                     " (func $f (export \"f\") (param i32) (result i32) %s))",
+                     body);
+    wasm_byte_vec_t bytes;
+    wasmtime_error_t *error = to_module(text, (size_t)n, &bytes);
+    if (error) {
+        g->library->wasmtime_error_delete(error);
+        check_fail(__FILE__, __LINE__, "no module text: %s", body);
+        return NULL;
+    }
+    wasmtime_module_t *module = NULL;
+    error = g->library->wasmtime_module_new(g->engine, (const uint8_t *)bytes.data, bytes.size,
+                                            &module);
+    g->library->wasm_byte_vec_delete(&bytes);
+    if (error) {
+        g->library->wasmtime_error_delete(error);
+    }
+    return module;
+}
+
+enum { TRAPPED = -1000, REFUSED = -1001 };
+
+/* f(address) in a fresh instance whose memory reaches over the tiny model: its result, TRAPPED
+ * with *code, or REFUSED. */
+static int32_t call_once(const wasm_engine_guest *g, text_to_module to_module, const char *body,
+                         uint32_t address, wasmtime_trap_code_t *code) {
+    const wasm_library *w = g->library;
+    wasmtime_module_t *module = compile(g, to_module, body);
+    if (!module) {
+        return REFUSED;
+    }
+    guest_memory *memory;
+    tars_error err;
+    CHECK_INT(guest_memory_create(1 << 20, &tiny->mapping, &memory, &err), TARS_OK);
+    wasmtime_linker_t *linker = w->wasmtime_linker_new(g->engine);
+    wasmtime_instance_pre_t *ready = NULL;
+    wasmtime_error_t *error = w->wasmtime_linker_instantiate_pre(linker, module, &ready);
+    CHECK(error == NULL);
+    wasmtime_store_t *store = w->wasmtime_store_new(g->engine, NULL, NULL);
+    wasmtime_context_t *c = w->wasmtime_store_context(store);
+    w->wasmtime_context_set_epoch_deadline(c, 10);
+    wasmtime_instance_t instance;
+    wasm_trap_t *trap = NULL;
+    (void)guest_memory_offer(memory);
+    error = w->wasmtime_instance_pre_instantiate(ready, c, &instance, &trap);
+    CHECK(error == NULL && trap == NULL);
+    wasmtime_extern_t linear;
+    wasmtime_extern_t function;
+    CHECK(w->wasmtime_instance_export_get(c, &instance, "memory", 6, &linear));
+    CHECK(w->wasmtime_instance_export_get(c, &instance, "f", 1, &function));
+    uint64_t before;
+    uint64_t pages = memory->end / WASM_PAGE_BYTES - 1;
+    CHECK(w->wasmtime_memory_grow(c, &linear.of.memory, pages, &before) == NULL);
+    wasmtime_val_t in = {.kind = WASMTIME_I32, .of.i32 = (int32_t)address};
+    wasmtime_val_t out = {.kind = WASMTIME_I32};
+    wasm_clock_begin();
+    error = w->wasmtime_func_call(c, &function.of.func, &in, 1, &out, 1, &trap);
+    wasm_clock_end();
+    CHECK(error == NULL);
+    int32_t result = trap ? TRAPPED : out.of.i32;
+    if (trap) {
+        CHECK(w->wasmtime_trap_code(trap, code));
+        w->wasm_trap_delete(trap);
+    }
+    w->wasmtime_store_delete(store);
+    w->wasmtime_instance_pre_delete(ready);
+    w->wasmtime_linker_delete(linker);
+    w->wasmtime_module_delete(module);
+    return result;
+}
+
+static void hostile_programs(void) {
+    text_to_module to_module;
+    if (!has_wasm()) {
+        return;
+    }
+    set_up();
+    const wasm_engine_guest *g = engine_of(&to_module);
+    const uint32_t arena_end = 1 << 20;
+    const uint32_t model_at = 2 << 20;
+    const uint32_t memory_end =
+        (uint32_t)((model_at + tiny->mapping.size_bytes + WASM_PAGE_BYTES - 1) / WASM_PAGE_BYTES *
+                   WASM_PAGE_BYTES);
+    const wasmtime_trap_code_t bounds = WASMTIME_TRAP_CODE_MEMORY_OUT_OF_BOUNDS;
+    const struct {
+        const char *body;
+        uint32_t address;
+        int32_t expected;
+        wasmtime_trap_code_t code;
+    } cases[] = {
+        {"(i32.load8_u (local.get 0))", model_at, 'T', 0},
+        {"(i32.store8 (local.get 0) (i32.const 1)) (i32.const 7)", arena_end - 1, 7, 0},
+        {"(i32.store8 (local.get 0) (i32.const 1)) (i32.const 7)", model_at, TRAPPED, bounds},
+        {"(i32.store (local.get 0) (i32.const 1)) (i32.const 7)", model_at + 4096, TRAPPED, bounds},
+        {"(i64.store (local.get 0) (i64.const 1)) (i32.const 7)", arena_end - 4, TRAPPED, bounds},
+        {"(f64.store (local.get 0) (f64.const 1)) (i32.const 7)", memory_end - 8, TRAPPED, bounds},
+        {"(v128.store (local.get 0) (v128.const i64x2 1 1)) (i32.const 7)", model_at - 1, TRAPPED,
+         bounds},
+        {"(i32.load8_u (local.get 0))", arena_end, TRAPPED, bounds},
+        {"(i32.load8_u (local.get 0))", memory_end, TRAPPED, bounds},
+        {"(i32.load (local.get 0))", memory_end - 3, TRAPPED, bounds},
+        {"(i32.load (local.get 0))", UINT32_MAX, TRAPPED, bounds},
+        {"(i32.load offset=0xffffffff (local.get 0))", UINT32_MAX, TRAPPED, bounds},
+        {"(i32.load offset=0xffffffff (local.get 0))", 1, TRAPPED, bounds},
+        {"(memory.grow (i32.const 1))", 0, -1, 0},
+        {"(memory.grow (i32.const 65535))", 0, -1, 0},
+        {"(loop (br 0)) (i32.const 7)", 0, TRAPPED, WASMTIME_TRAP_CODE_INTERRUPT},
+        {"(call $f (local.get 0))", 0, TRAPPED, WASMTIME_TRAP_CODE_STACK_OVERFLOW},
+        {"unreachable", 0, TRAPPED, WASMTIME_TRAP_CODE_UNREACHABLE_CODE_REACHED},
+        {"(memory.fill (local.get 0) (i32.const 0) (i32.const 9)) (i32.const 7)", model_at, REFUSED,
+         0},
+        {"(memory.copy (local.get 0) (i32.const 0) (i32.const 9)) (i32.const 7)", model_at, REFUSED,
+         0},
+        {"(drop (ref.null func)) (i32.const 7)", 0, REFUSED, 0},
+        {"(return_call $f (local.get 0))", 0, REFUSED, 0},
+        {"(i32.atomic.rmw.add (local.get 0) (i32.const 1))", 0, REFUSED, 0},
+    };
+    uint8_t before[SHA256_DIGEST_BYTES];
+    uint8_t after[SHA256_DIGEST_BYTES];
+    sha256(tiny->mapping.bytes, tiny->mapping.size_bytes, before);
+    for (size_t i = 0; g && i < sizeof cases / sizeof cases[0]; i++) {
+        wasmtime_trap_code_t code = 0;
+        int32_t found = call_once(g, to_module, cases[i].body, cases[i].address, &code);
+        if (found != cases[i].expected || code != cases[i].code) {
+            check_fail(__FILE__, __LINE__, "%s at %u: %d (trap code %d), expected %d (%d)",
+                       cases[i].body, (unsigned)cases[i].address, (int)found, (int)code,
+                       (int)cases[i].expected, (int)cases[i].code);
+        }
+    }
+    sha256(tiny->mapping.bytes, tiny->mapping.size_bytes, after);
+    CHECK_BYTES(after, before, sizeof before);
+}
+
+/* What a guest wrote is not there for the next one. */
+static void memory_begins_at_zero(void) {
+    text_to_module to_module;
+    if (!has_wasm()) {
+        return;
+    }
+    const wasm_engine_guest *g = engine_of(&to_module);
+    static const char body[] = "(i32.load8_u (local.get 0))"
+                               " (i32.store8 (local.get 0) (i32.const 99))";
+    for (uint32_t i = 0; g && i < 50; i++) {
+        wasmtime_trap_code_t code;
+        CHECK_INT(call_once(g, to_module, body, 4096 * (i % 4), &code), 0);
+    }
+}
+
+static const check_test tests[] = {
+    {"answers equal native", answers_equal_native},
+    {"the result says where it came from", the_result_says_where_it_came_from},
+    {"refusals", refusals},
+    {"cancelling and deadlines end a guest", cancelling_and_deadlines_end_a_guest},
+    {"guests do not disturb one another", guests_do_not_disturb_one_another},
+    {"hostile programs", hostile_programs},
+    {"memory begins at zero", memory_begins_at_zero},
+    {"tear down", tear_down},
+};
+
+#else
+
+static void says_why_it_is_absent(void) {
+    tars_error err;
+    CHECK_INT(wasm_probe(&err), TARS_UNAVAILABLE);
+    static outcome o;
+    tars_request r = plain("");
+    r.policy.runtime = "wasm";
+    submit(&r, &o);
+    CHECK_INT(o.status, TARS_UNAVAILABLE);
+    check_skip("%s", err.message);
+}
+
+static const check_test tests[] = {
+    {"says why it is absent", says_why_it_is_absent},
+    {"tear down", tear_down},
+};
+
+#endif
+CHECK_MAIN(tests)
