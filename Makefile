@@ -20,17 +20,18 @@ all: build/build.ninja ## build/tars, build/libtars.so and build/libtars.a (pres
 build/build.ninja:
 	@command -v cmake >/dev/null && command -v ninja >/dev/null || \
 		{ echo "make: cmake or ninja is missing; 'make packages' installs what the build needs" >&2; exit 1; }
+	@tools/fetch_wasmtime.py >/dev/null || echo "make: the runtime wasm is left out" >&2
 	@mkdir -p build && cmake --preset release >build/configure.log 2>&1 || \
 		{ cat build/configure.log >&2; rm -f build/build.ninja; exit 1; }
 
 demo: ## packages, build, model, one answer in the terminal
-	@$(PACKAGES) build
+	@$(PACKAGES) build wasm
 	@$(MAKE) --no-print-directory all
 	@build/tars inspect $(MODEL) >/dev/null 2>&1 || build/tars pull $(MODEL)
 	@build/tars run $(MODEL) "$(PROMPT)" --logits-hash
 
 test: ## packages, build, every test
-	@$(PACKAGES) build test cross
+	@$(PACKAGES) build wasm test cross
 	@$(MAKE) --no-print-directory all
 	@cmake --build build --parallel $(JOBS) --target tests
 	@tests/run --build build --jobs $(JOBS)
@@ -70,7 +71,7 @@ docs: all ## manual page into build/docs; checks the links of the documents
 	@tools/docs.sh
 
 packages: ## Debian or Ubuntu packages that the build and the tests need
-	@$(PACKAGES) build test cross
+	@$(PACKAGES) build wasm test cross
 
 clean: ## remove build/
 	@rm -rf build

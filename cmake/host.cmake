@@ -28,16 +28,19 @@ endif()
 
 set(before ${TARS_PARTS})
 tars_part(guest DIRS src/guest)
+include(GNUInstallDirs)
 include(cmake/wasm.cmake)
 if(TARS_HAS_WASM)
-  tars_part(runtime DIRS src/runtime src/runtime/native src/runtime/wasm)
+  tars_part(runtime DIRS src/runtime src/runtime/native src/runtime/cuda src/runtime/wasm)
   target_include_directories(tars_runtime SYSTEM PRIVATE ${TARS_WASMTIME_DIR}/include)
   set_source_files_properties(src/runtime/wasm/guest_program.c PROPERTIES
     COMPILE_DEFINITIONS "GUEST_PROGRAM_FILE=\"${TARS_GUEST_PROGRAM}\""
     OBJECT_DEPENDS ${TARS_GUEST_PROGRAM})
+  set_source_files_properties(src/runtime/wasm/library.c PROPERTIES
+    COMPILE_DEFINITIONS "TARS_LIBRARY_FOLDER=\"../${CMAKE_INSTALL_LIBDIR}/\"")
   add_dependencies(tars_runtime tars_guest_program tars_wasmtime_library)
 else()
-  tars_part(runtime DIRS src/runtime src/runtime/native src/runtime/absent)
+  tars_part(runtime DIRS src/runtime src/runtime/native src/runtime/cuda src/runtime/absent)
 endif()
 tars_part(router DIRS src/router)
 tars_part(transform DIRS src/transform)

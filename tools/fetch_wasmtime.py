@@ -75,7 +75,7 @@ def fetch_crate():
 
 def fetch_wheel(machine, folder):
     sha256, _ = WHEELS[machine]
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:",
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--retries", "1", "--no-deps", "--only-binary=:all:",
                "-d", folder, f"wasmtime=={VERSION}"]
     if subprocess.run(command, stdout=sys.stderr).returncode != 0:
         fail(f"pip could not fetch wasmtime=={VERSION} (its message is above)")

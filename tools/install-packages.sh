@@ -3,10 +3,10 @@
 # nothing is missing. Proxy and certificate settings of the environment reach apt-get unchanged.
 #
 #   tools/install-packages.sh [--print] GROUP…
-#   groups: build test cross lint fuzz peers
+#   groups: build wasm test cross lint fuzz peers
 #   --print  only prints what is missing
 #
-# Packages of the group cross are left out with a note where the release lacks them; a missing
+# Packages of the groups wasm and cross are left out with a note where the release lacks them; a missing
 # package of any other group is an error.
 set -euo pipefail
 
@@ -14,7 +14,8 @@ build=(gcc libc6-dev cmake ninja-build pkg-config git python3 python3-pip python
     ca-certificates libcurl4-openssl-dev libssl-dev libarchive-dev libsqlite3-dev
     libedit-dev libfyaml-dev)
 test=(g++ bats)
-cross=(gcc-mingw-w64-x86-64 clang-19 lld-19 libclang-rt-19-dev-wasm32 wasi-libc)
+wasm=(clang-19 lld-19 libclang-rt-19-dev-wasm32 wasi-libc)
+cross=(gcc-mingw-w64-x86-64 "${wasm[@]}")
 if [ "$(uname -m)" = x86_64 ]; then
     cross+=(gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user)
 fi
@@ -45,11 +46,12 @@ for group in "$@"; do
     --print) print_only=yes ;;
     build) required+=("${build[@]}") ;;
     test) required+=("${test[@]}") ;;
+    wasm) optional+=("${wasm[@]}") ;;
     cross) optional+=("${cross[@]}") ;;
     lint) required+=("${lint[@]}") ;;
     fuzz) required+=("${fuzz[@]}") ;;
     peers) required+=("${peers[@]}") ;;
-    *) fail "unknown group '$group': expected build, test, cross, lint, fuzz or peers" ;;
+    *) fail "unknown group '$group': expected build, wasm, test, cross, lint, fuzz or peers" ;;
     esac
 done
 

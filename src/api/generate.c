@@ -225,7 +225,7 @@ static tars_status run(answer *a, tars_error *err) {
     if (status != TARS_OK) {
         return status;
     }
-    return a->job->in_guest ? answer_in_guest(a, err) : run_here(a, err);
+    return job_in_guest(a->job) ? answer_in_guest(a, err) : run_here(a, err);
 }
 
 tars_status job_run_generate(tars_job *job, tars_error *err) {

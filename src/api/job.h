@@ -8,6 +8,7 @@
 #include "engine/forward.h"
 #include "engine/sampler.h"
 #include "runtime/native/team.h"
+#include "runtime/registry.h"
 
 #include <tars/request.h>
 
@@ -21,7 +22,7 @@ struct tars_job {
     tars_context *context;
     const tars_request *request;
     tars_sink sink;
-    bool in_guest; /* runtime wasm, else native */
+    const runtime_row *runtime;
     const kernel_table *kernels;
     char isa[16]; /* of the kernels that compute */
     unsigned n_threads;
@@ -40,6 +41,8 @@ struct tars_job {
     uint64_t tokens_scored, windows;
 };
 
+/* Whether the request runs in a sandbox. */
+bool job_in_guest(const tars_job *job);
 /* Appends; false when memory ran out. */
 bool job_list_add(job_list *list, const void *bytes, size_t length);
 tars_status job_no_memory(tars_error *err);

@@ -2,7 +2,6 @@
 
 #include "base/text.h"
 #include "runtime/native/features.h"
-#include "runtime/wasm/run.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -74,38 +73,39 @@ static bool is_text(const char *found, const char *expected) {
     return found && strcmp(found, expected) == 0;
 }
 
-/* Runtimes that this build has, in order of isolation. Others are named with the reason. */
-static tars_status check_policy(const tars_policy *p, bool *in_guest, tars_error *err) {
+/* The runtime that is asked for, or the first whose isolation is enough. */
+static tars_status choose_runtime(const tars_policy *p, const runtime_row **out, tars_error *err) {
+    static const char *const levels[] = {[ISOLATION_PROCESS] = "process",
+                                         [ISOLATION_SANDBOX] = "sandbox",
+                                         [ISOLATION_MICROVM] = "microvm"};
+    size_t floor = ISOLATION_PROCESS;
+    while (p->isolation && floor <= ISOLATION_MICROVM && !is_text(p->isolation, levels[floor])) {
+        floor++;
+    }
+    if (floor > ISOLATION_MICROVM) {
+        error_set(err, TARS_USAGE, "there is no isolation level \"%s\"", p->isolation);
+        return error_hint(err, "levels, ascending: process, sandbox, microvm");
+    }
     bool is_open = !p->runtime || is_text(p->runtime, "auto");
-    if (!is_open && !is_text(p->runtime, "native") && !is_text(p->runtime, "wasm")) {
-        bool known = is_text(p->runtime, "microvm") || is_text(p->runtime, "cuda");
-        if (!known) {
-            error_set(err, TARS_USAGE, "there is no runtime \"%s\"", p->runtime);
-            error_hint(err, "runtimes: auto, native, wasm, microvm, cuda");
-            return TARS_USAGE;
-        }
-        error_set(err, TARS_UNAVAILABLE,
-                  "runtime %s is unavailable: it is not built into this tars", p->runtime);
-        error_hint(err, "use --runtime native");
-        return TARS_UNAVAILABLE;
+    const runtime_row *row = is_open ? runtime_rows : runtime_find(p->runtime);
+    while (is_open && row->isolation < floor) {
+        row++; /* the table ascends to microvm */
     }
-    *in_guest = is_text(p->runtime, "wasm");
-    if (p->isolation && !is_text(p->isolation, "process")) {
-        if (!is_text(p->isolation, "sandbox") && !is_text(p->isolation, "microvm")) {
-            error_set(err, TARS_USAGE, "there is no isolation level \"%s\"", p->isolation);
-            error_hint(err, "levels, ascending: process, sandbox, microvm");
-            return TARS_USAGE;
-        }
-        bool is_enough = is_text(p->isolation, "sandbox") && (is_open || *in_guest);
-        if (!is_enough) {
-            error_set(err, TARS_UNAVAILABLE, "runtime %s does not give isolation %s",
-                      is_open ? "wasm" : p->runtime, p->isolation);
-            error_hint(err, "the strongest in this tars is sandbox, by --runtime wasm");
-            return TARS_UNAVAILABLE;
-        }
-        *in_guest = true;
+    if (!row) {
+        error_set(err, TARS_USAGE, "there is no runtime \"%s\"", p->runtime);
+        return error_hint(err, "runtimes: auto, native, wasm, microvm, cuda");
     }
-    return *in_guest ? wasm_probe(err) : TARS_OK;
+    if (row->isolation < floor) {
+        error_set(err, TARS_UNAVAILABLE, "runtime %s does not give isolation %s", row->name,
+                  p->isolation);
+        return error_hint(err, "leave out --runtime: the isolation decides then");
+    }
+    *out = row;
+    return row->probe(err);
+}
+
+bool job_in_guest(const tars_job *job) {
+    return job->runtime->isolation > ISOLATION_PROCESS;
 }
 
 static void set_isa(tars_job *job, const char *name) {
@@ -134,7 +134,7 @@ static tars_status choose_kernels(tars_job *job, tars_error *err) {
         return TARS_USAGE;
     }
     set_isa(job, wanted);
-    if (job->in_guest) { /* the guest knows its own */
+    if (job_in_guest(job)) { /* the guest knows its own */
         return TARS_OK;
     }
     const kernel_table *kernels = kernel_by_name(wanted);
@@ -205,9 +205,9 @@ static tars_status check_request(tars_job *job, const job_kind *kind, tars_error
     const tars_request *r = job->request;
     tars_status status = check_model(r, kind, err);
     if (status == TARS_OK) {
-        status = check_policy(&r->policy, &job->in_guest, err);
+        status = choose_runtime(&r->policy, &job->runtime, err);
     }
-    if (status == TARS_OK && job->in_guest && kind->run != job_run_generate) {
+    if (status == TARS_OK && job_in_guest(job) && kind->run != job_run_generate) {
         status =
             error_set(err, TARS_UNAVAILABLE, "runtime wasm makes answers only in this version");
         error_hint(err, "use --runtime native for the rest");
@@ -272,7 +272,7 @@ static void fill_result(tars_job *job, tars_result *out) {
     const tars_request *r = job->request;
     *out = (tars_result){
         .size_bytes = sizeof *out,
-        .runtime = job->in_guest ? "wasm" : "native",
+        .runtime = job->runtime->name,
         .isa = job->isa,
         .n_threads = job->n_threads,
         .prompt_ids = (const int32_t *)job->prompt_ids.bytes,
@@ -296,8 +296,8 @@ static void fill_result(tars_job *job, tars_result *out) {
         .tokens_scored = job->tokens_scored,
         .windows = job->windows,
         .route_reason = r->policy.runtime && strcmp(r->policy.runtime, "auto") != 0 ? "asked for"
-                        : job->in_guest ? "the isolation asked for"
-                                        : "the fastest, and no isolation was asked for",
+                        : job_in_guest(job) ? "the isolation asked for"
+                                            : "the fastest, and no isolation was asked for",
         .usage = job->usage,
     };
     out->n_embeddings = job->vectors.length / (out->n_embd * sizeof(float));

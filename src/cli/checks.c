@@ -3,7 +3,7 @@
 #include "api/context.h"
 #include "api/model_api.h"
 #include "cli/number_text.h"
-#include "cli/runtimes.h"
+#include "runtime/registry.h"
 #include "store/keys.h"
 #include "store/store.h"
 
@@ -275,12 +275,14 @@ static void check_keys(check_list *list) {
 /* ---- runtimes and network ------------------------------------------------------------------ */
 
 static void check_runtimes(check_list *list) {
-    for (size_t i = 0; i < runtime_fact_count; i++) {
-        const runtime_fact *fact = &runtime_facts[i];
-        finding *f = check_add(list, "", fact->built_in ? CHECK_OK : CHECK_UNAVAILABLE);
-        name_finding(f, "runtime", fact->name);
-        set_detail(f, "%s", fact->built_in ? "built in" : fact->reason);
-        set_fix(f, "%s", fact->fix);
+    for (size_t i = 0; i < runtime_row_count; i++) {
+        const runtime_row *row = &runtime_rows[i];
+        tars_error err = {.status = TARS_OK};
+        bool works = row->probe(&err) == TARS_OK;
+        finding *f = check_add(list, "", works ? CHECK_OK : CHECK_UNAVAILABLE);
+        name_finding(f, "runtime", row->name);
+        set_detail(f, "%s", works ? "tried: it works here" : err.message);
+        set_fix(f, "%s", err.hint);
     }
 }
 

@@ -1,7 +1,7 @@
 #include "build_info.h"
 #include "cli/libraries.h"
-#include "cli/runtimes.h"
 #include "cli/version.h"
+#include "runtime/registry.h"
 
 #include <tars/tars.h>
 
@@ -25,9 +25,9 @@ static void print_json(output *out) {
     json_member_string(&json, "build_type", TARS_BUILD_TYPE);
     json_key(&json, "runtimes");
     json_begin_array(&json);
-    for (size_t i = 0; i < runtime_fact_count; i++) {
-        if (runtime_facts[i].built_in) {
-            json_string(&json, runtime_facts[i].name);
+    for (size_t i = 0; i < runtime_row_count; i++) {
+        if (runtime_rows[i].is_built_in()) {
+            json_string(&json, runtime_rows[i].name);
         }
     }
     json_end_array(&json);
@@ -49,9 +49,9 @@ static void print_text(output *out) {
     output_format(out, "compilers   %s, %s, %s\n", TARS_BUILD_COMPILER, TARS_BUILD_SYSTEM,
                   TARS_BUILD_TYPE);
     output_text(out, "runtimes   ");
-    for (size_t i = 0; i < runtime_fact_count; i++) {
-        if (runtime_facts[i].built_in) {
-            output_format(out, " %s", runtime_facts[i].name);
+    for (size_t i = 0; i < runtime_row_count; i++) {
+        if (runtime_rows[i].is_built_in()) {
+            output_format(out, " %s", runtime_rows[i].name);
         }
     }
     output_text(out, "\nlibraries  ");

@@ -258,7 +258,8 @@ void platform_space_release(void *space, size_t size_bytes);
 
 /* ---- libraries --------------------------------------------------------------------------- */
 
-/* A shared library that is loaded while the program runs. `path` is absolute. Never unloaded. */
+/* A shared library that is loaded while the program runs: an absolute path, or a name without
+ * slashes that the system looks up among its own. Never unloaded. */
 typedef struct platform_library {
     void *handle;
 } platform_library;

@@ -6,9 +6,10 @@
 #include <string.h>
 
 tars_status platform_library_open(const char *path, platform_library *out, tars_error *err) {
-    out->handle = path[0] == '/' ? dlopen(path, RTLD_NOW | RTLD_LOCAL) : NULL;
+    bool is_certain = path[0] == '/' || !strchr(path, '/');
+    out->handle = is_certain ? dlopen(path, RTLD_NOW | RTLD_LOCAL) : NULL;
     if (!out->handle) {
-        const char *cause = path[0] == '/' ? dlerror() : "the path is not absolute";
+        const char *cause = is_certain ? dlerror() : "the path is not absolute";
         error_set(err, TARS_UNAVAILABLE, "the library %s cannot be loaded", path);
         return error_cause(err, "%s", cause ? cause : "unknown");
     }

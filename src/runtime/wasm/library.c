@@ -5,7 +5,8 @@
 
 #include <string.h>
 
-/* Beside the program or libtars, then where the build found it. */
+/* Looked for beside the program or libtars, then in the folder of libraries as seen from there,
+ * which the build defines. */
 #define LIBRARY_NAME "libtars-wasmtime.so"
 
 enum { PATH_BYTES = 4096, MESSAGE_BYTES = 256 };
@@ -50,7 +51,7 @@ static tars_status load(tars_error *err) {
     char path[PATH_BYTES];
     platform_library library = {NULL};
     tars_status status = platform_own_path(own, sizeof own, err);
-    static const char *const folders[] = {"", "../lib/"};
+    static const char *const folders[] = {"", TARS_LIBRARY_FOLDER};
     for (size_t i = 0; status == TARS_OK && !library.handle && i < 2; i++) {
         beside(own, folders[i], path);
         (void)platform_library_open(path, &library, err);

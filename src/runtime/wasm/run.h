@@ -6,6 +6,8 @@
 #include "platform/platform.h"
 #include "runtime/client.h"
 
+/* Whether this build has the runtime. */
+bool wasm_is_built_in(void);
 /* Whether guests can run here; the engine is made ready by it. UNAVAILABLE with the reason. */
 tars_status wasm_probe(tars_error *err);
 

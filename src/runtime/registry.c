@@ -1,0 +1,42 @@
+#include "runtime/registry.h"
+
+#include "runtime/cuda/probe.h"
+#include "runtime/wasm/run.h"
+
+#include <string.h>
+
+static bool yes(void) {
+    return true;
+}
+
+static bool no(void) {
+    return false;
+}
+
+static tars_status native_probe(tars_error *err) {
+    (void)err;
+    return TARS_OK;
+}
+
+static tars_status microvm_probe(tars_error *err) {
+    error_set(err, TARS_UNAVAILABLE,
+              "runtime microvm is unavailable: it is not built into this tars");
+    return error_hint(err, "use --runtime wasm for isolation, or --runtime native");
+}
+
+const runtime_row runtime_rows[] = {
+    {"native", ISOLATION_PROCESS, yes, native_probe},
+    {"wasm", ISOLATION_SANDBOX, wasm_is_built_in, wasm_probe},
+    {"microvm", ISOLATION_MICROVM, no, microvm_probe},
+    {"cuda", ISOLATION_PROCESS, no, cuda_probe},
+};
+const size_t runtime_row_count = sizeof runtime_rows / sizeof runtime_rows[0];
+
+const runtime_row *runtime_find(const char *name) {
+    for (size_t i = 0; i < runtime_row_count; i++) {
+        if (strcmp(runtime_rows[i].name, name) == 0) {
+            return &runtime_rows[i];
+        }
+    }
+    return NULL;
+}
