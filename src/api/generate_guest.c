@@ -1,6 +1,7 @@
 /* An answer in a sandbox: the request over the wire, and what comes back. */
 #include "api/answer.h"
 #include "runtime/wasm/run.h"
+#include "store/artifacts.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -77,6 +78,32 @@ static uint64_t guest_bytes(const tars_job *job, const client_request *r) {
            r->wire.n_stops * sizeof(tokenizer_text) + GUEST_STATE_BYTES;
 }
 
+/* Compiled code is kept in the store. What cannot be read or is not as it was written is compiled
+ * anew, which is never wrong; a refused file is told to the log. */
+static bool load_artifact(void *user, const uint8_t key[SHA256_DIGEST_BYTES], uint8_t **bytes,
+                          size_t *length) {
+    const tars_context *context = user;
+    tars_error err = {.status = TARS_OK};
+    tars_status status = artifact_load(context->home, key, bytes, length, &err);
+    if (status != TARS_OK && status != TARS_NOT_FOUND) {
+        context_log(context, CONTEXT_LOG_WARNING, "compiled code in the store is refused: %s",
+                    err.message);
+    }
+    return status == TARS_OK;
+}
+
+static void save_artifact(void *user, const uint8_t key[SHA256_DIGEST_BYTES], const void *bytes,
+                          size_t length) {
+    const tars_context *context = user;
+    tars_error err = {.status = TARS_OK};
+    platform_kind kind = PLATFORM_KIND_MISSING;
+    (void)platform_path_kind(context->home, &kind, NULL, NULL);
+    if (kind != PLATFORM_KIND_MISSING && /* an answer makes no store */
+        artifact_save(context->home, key, bytes, length, &err) != TARS_OK) {
+        context_log(context, CONTEXT_LOG_WARNING, "compiled code is not kept: %s", err.message);
+    }
+}
+
 static void take_result(answer *a, const wasm_outcome *outcome, uint64_t begin_ns) {
     tars_job *job = a->job;
     uint64_t end_ns = platform_clock_ns();
@@ -120,12 +147,13 @@ tars_status answer_in_guest(answer *a, tars_error *err) {
         uint64_t memory = guest_bytes(a->job, &request);
         uint64_t deadline_ms = r->limits.deadline_ms;
         wasm_outcome outcome = {0};
+        wasm_artifacts artifacts = {a->job->context, load_artifact, save_artifact};
         uint64_t begin_ns = platform_clock_ns();
         status = memory > SIZE_MAX
                      ? job_no_memory(err)
                      : wasm_run(&r->model->mapping, (size_t)memory, &request, &sink,
                                 deadline_ms > 0 ? deadline_ms + KILL_AFTER_DEADLINE_MS : 0,
-                                &outcome, err);
+                                &artifacts, &outcome, err);
         if (status == TARS_OK || status == TARS_CANCELLED) {
             take_result(a, &outcome, begin_ns);
             a->job->n_threads = 1;

@@ -15,13 +15,14 @@ tars_status wasm_probe(tars_error *err) {
 }
 
 tars_status wasm_run(const platform_mapping *model, size_t arena_bytes, client_request *request,
-                     const client_sink *sink, uint64_t kill_after_ms, wasm_outcome *outcome,
-                     tars_error *err) {
+                     const client_sink *sink, uint64_t kill_after_ms,
+                     const wasm_artifacts *artifacts, wasm_outcome *outcome, tars_error *err) {
     (void)model;
     (void)arena_bytes;
     (void)request;
     (void)sink;
     (void)kill_after_ms;
+    (void)artifacts;
     (void)outcome;
     return absent(err);
 }

@@ -4,7 +4,7 @@
 #include "runtime/wasm/guest_program.h"
 #include "runtime/wasm/memory.h"
 
-#include <string.h>
+#include <stdlib.h>
 
 static platform_mutex lock;
 static bool is_made; /* under the lock */
@@ -88,18 +88,75 @@ static wasmtime_error_t *define_turn(const wasm_library *w, wasmtime_linker_t *l
     return error;
 }
 
-static tars_status compile(const wasm_library *w, wasm_engine_guest *g, tars_error *err) {
-    size_t n = (size_t)(guest_program_end - guest_program);
-    if (n == 0) {
-        return error_set(err, TARS_UNAVAILABLE,
-                         "runtime wasm is unavailable: this tars was built without its guest "
-                         "(clang 19 and lld 19 were missing)");
+/* Everything that compiled code depends on. Wasmtime checks the CPU once more when it loads. */
+static void artifact_key(uint8_t key[SHA256_DIGEST_BYTES]) {
+    static const char version[] = "guest 1, Wasmtime " WASMTIME_VERSION;
+    platform_cpu_info cpu = platform_cpu();
+    const uint8_t features[] = {cpu.sse41,       cpu.avx2,     cpu.fma, cpu.f16c, cpu.avx512,
+                                cpu.avx512_vnni, cpu.avx_vnni, cpu.sha, cpu.neon, cpu.dotprod};
+    sha256_context hash;
+    sha256_init(&hash);
+    sha256_update(&hash, version, sizeof version);
+    sha256_update(&hash, cpu.brand, sizeof cpu.brand);
+    sha256_update(&hash, features, sizeof features);
+    sha256_update(&hash, guest_program, (size_t)guest_program_bytes);
+    sha256_final(&hash, key);
+}
+
+/* The compiled guest as an earlier process kept it; NULL when there is none that fits. */
+static wasmtime_module_t *load_module(const wasm_library *w, wasm_engine_t *engine,
+                                      const wasm_artifacts *artifacts,
+                                      const uint8_t key[SHA256_DIGEST_BYTES]) {
+    uint8_t *bytes = NULL;
+    size_t n = 0;
+    wasmtime_module_t *module = NULL;
+    if (!artifacts || !artifacts->load(artifacts->user, key, &bytes, &n)) {
+        return NULL;
     }
+    wasmtime_error_t *error = w->wasmtime_module_deserialize(engine, bytes, n, &module);
+    free(bytes);
+    if (error) { /* of another CPU or version after all: compile */
+        w->wasmtime_error_delete(error);
+        return NULL;
+    }
+    return module;
+}
+
+static void save_module(const wasm_library *w, const wasmtime_module_t *module,
+                        const wasm_artifacts *artifacts, const uint8_t key[SHA256_DIGEST_BYTES]) {
+    wasm_byte_vec_t bytes = {0, NULL};
+    wasmtime_error_t *error = artifacts ? w->wasmtime_module_serialize(module, &bytes) : NULL;
+    if (error) {
+        w->wasmtime_error_delete(error);
+    } else if (artifacts) {
+        artifacts->save(artifacts->user, key, bytes.data, bytes.size);
+        w->wasm_byte_vec_delete(&bytes);
+    }
+}
+
+static wasmtime_error_t *make_module(const wasm_library *w, wasm_engine_t *engine,
+                                     const wasm_artifacts *artifacts, wasmtime_module_t **out) {
+    uint8_t key[SHA256_DIGEST_BYTES];
+    artifact_key(key);
+    *out = load_module(w, engine, artifacts, key);
+    if (*out) {
+        return NULL;
+    }
+    size_t n = (size_t)guest_program_bytes;
+    wasmtime_error_t *error = w->wasmtime_module_new(engine, guest_program, n, out);
+    if (!error) {
+        save_module(w, *out, artifacts, key);
+    }
+    return error;
+}
+
+static tars_status compile(const wasm_library *w, const wasm_artifacts *artifacts,
+                           wasm_engine_guest *g, tars_error *err) {
     g->engine = make_engine(w);
     if (!g->engine) {
         return error_set(err, TARS_UNAVAILABLE, "Wasmtime gives no engine");
     }
-    wasmtime_error_t *error = w->wasmtime_module_new(g->engine, guest_program, n, &g->module);
+    wasmtime_error_t *error = make_module(w, g->engine, artifacts, &g->module);
     wasmtime_linker_t *linker = error ? NULL : w->wasmtime_linker_new(g->engine);
     if (!error) {
         error = define_turn(w, linker);
@@ -116,11 +173,25 @@ static tars_status compile(const wasm_library *w, wasm_engine_guest *g, tars_err
                  : TARS_OK;
 }
 
-static tars_status make(wasm_turn turn_function, tars_error *err) {
+static tars_status find_parts(const wasm_library **w, tars_error *err) {
+    if (guest_program_bytes == 0) {
+        error_set(err, TARS_UNAVAILABLE,
+                  "runtime wasm is unavailable: this tars was built without its guest");
+        return error_hint(err, "install clang-19, lld-19 and wasi-libc, and build again");
+    }
+    return wasm_library_get(w, err);
+}
+
+tars_status wasm_engine_probe(tars_error *err) {
+    const wasm_library *w;
+    return find_parts(&w, err);
+}
+
+static tars_status make(wasm_turn turn_function, const wasm_artifacts *artifacts, tars_error *err) {
     wasm_engine_guest made = {0};
-    tars_status status = wasm_library_get(&made.library, err);
+    tars_status status = find_parts(&made.library, err);
     if (status == TARS_OK) {
-        status = compile(made.library, &made, err);
+        status = compile(made.library, artifacts, &made, err);
     }
     if (status != TARS_OK) {
         return status;
@@ -133,10 +204,10 @@ static tars_status make(wasm_turn turn_function, tars_error *err) {
     return status;
 }
 
-tars_status wasm_engine_get(wasm_turn turn_function, const wasm_engine_guest **out,
-                            tars_error *err) {
+tars_status wasm_engine_get(wasm_turn turn_function, const wasm_artifacts *artifacts,
+                            const wasm_engine_guest **out, tars_error *err) {
     platform_mutex_lock(&lock);
-    tars_status status = is_made ? TARS_OK : make(turn_function, err);
+    tars_status status = is_made ? TARS_OK : make(turn_function, artifacts, err);
     platform_mutex_unlock(&lock);
     *out = status == TARS_OK ? &guest : NULL;
     return status;

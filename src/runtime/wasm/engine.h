@@ -4,6 +4,7 @@
 #define RUNTIME_WASM_ENGINE_H
 
 #include "runtime/wasm/library.h"
+#include "runtime/wasm/run.h"
 
 typedef struct wasm_engine_guest {
     const wasm_library *library;
@@ -15,8 +16,12 @@ typedef struct wasm_engine_guest {
 /* The host's turn: called by the guest with the store's data; the trap ends it. */
 typedef wasm_trap_t *(*wasm_turn)(void *store_data, bool *goes_on);
 
-/* UNAVAILABLE when Wasmtime or the guest program is not there. `turn` is the same in all calls. */
-tars_status wasm_engine_get(wasm_turn turn, const wasm_engine_guest **out, tars_error *err);
+/* UNAVAILABLE when Wasmtime or the guest program is not there. `turn` is the same in all calls;
+ * `artifacts` may be NULL: then the guest is compiled. */
+tars_status wasm_engine_get(wasm_turn turn, const wasm_artifacts *artifacts,
+                            const wasm_engine_guest **out, tars_error *err);
+/* Whether the two are there, without making an engine. */
+tars_status wasm_engine_probe(tars_error *err);
 
 /* Time for guests is counted in ticks of about WASM_TICK_MS while any guest runs. */
 enum { WASM_TICK_MS = 2 };

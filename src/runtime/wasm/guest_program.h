@@ -5,6 +5,6 @@
 #include <stdint.h>
 
 extern const uint8_t guest_program[];
-extern const uint8_t guest_program_end[];
+extern const uint64_t guest_program_bytes;
 
 #endif

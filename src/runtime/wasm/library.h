@@ -46,6 +46,8 @@
     F(wasmtime_trap_code)                                                                          \
     F(wasmtime_trap_new)                                                                           \
     F(wasmtime_module_new)                                                                         \
+    F(wasmtime_module_serialize)                                                                   \
+    F(wasmtime_module_deserialize)                                                                 \
     F(wasmtime_module_delete)                                                                      \
     F(wasmtime_linker_new)                                                                         \
     F(wasmtime_linker_delete)                                                                      \

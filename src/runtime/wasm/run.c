@@ -32,8 +32,7 @@ bool wasm_is_built_in(void) {
 }
 
 tars_status wasm_probe(tars_error *err) {
-    const wasm_engine_guest *guest;
-    return wasm_engine_get(take_turn, &guest, err);
+    return wasm_engine_probe(err);
 }
 
 /* What a trap amounts to, unless the host's turn was the cause. */
@@ -155,11 +154,12 @@ static tars_status serve(guest_run *r, client_request *request, const client_sin
 }
 
 tars_status wasm_run(const platform_mapping *model, size_t arena_bytes, client_request *request,
-                     const client_sink *sink, uint64_t kill_after_ms, wasm_outcome *outcome,
-                     tars_error *err) {
+                     const client_sink *sink, uint64_t kill_after_ms,
+                     const wasm_artifacts *artifacts, wasm_outcome *outcome, tars_error *err) {
     const wasm_engine_guest *guest;
-    tars_status status = wasm_engine_get(take_turn, &guest, err);
     uint64_t begin_ns = platform_clock_ns();
+    tars_status status = wasm_engine_get(take_turn, artifacts, &guest, err);
+    uint64_t instance_begin_ns = platform_clock_ns();
     guest_run *r = status == TARS_OK ? calloc(1, sizeof *r) : NULL;
     if (!r) {
         return status == TARS_OK
@@ -173,7 +173,9 @@ tars_status wasm_run(const platform_mapping *model, size_t arena_bytes, client_r
         status = instantiate(r, guest, err);
     }
     if (status == TARS_OK) {
-        outcome->start_ns = platform_clock_ns() - begin_ns;
+        uint64_t ready_ns = platform_clock_ns();
+        outcome->start_ns = ready_ns - begin_ns;
+        outcome->instance_ns = ready_ns - instance_begin_ns;
         status = serve(r, request, sink, kill_after_ms, err);
         outcome->result = r->client.result;
         memcpy(outcome->isa, r->client.isa, sizeof outcome->isa);

@@ -8,19 +8,31 @@
 
 /* Whether this build has the runtime. */
 bool wasm_is_built_in(void);
-/* Whether guests can run here; the engine is made ready by it. UNAVAILABLE with the reason. */
+/* Whether guests can run here. UNAVAILABLE with the reason. */
 tars_status wasm_probe(tars_error *err);
 
+/* Where compiled code is kept between processes. Code that was kept is executed: `load` must hand
+ * out only what `save` was given. */
+typedef struct wasm_artifacts {
+    void *user;
+    /* False: there is none. *bytes is freed with free(). */
+    bool (*load)(void *user, const uint8_t key[SHA256_DIGEST_BYTES], uint8_t **bytes,
+                 size_t *length);
+    void (*save)(void *user, const uint8_t key[SHA256_DIGEST_BYTES], const void *bytes,
+                 size_t length);
+} wasm_artifacts;
+
 typedef struct wasm_outcome {
-    uint64_t start_ns; /* memory and instance, until the guest can run */
+    uint64_t start_ns;    /* until the guest can run, the engine's own start included */
+    uint64_t instance_ns; /* the same without: memory and instance */
     wire_result result;
     char isa[16]; /* the guest's kernels */
 } wasm_outcome;
 
 /* `request` gets its model_offset here. `arena_bytes`: the guest's private memory. `kill_after_ms`
- * (0: never): when a guest that does not end by itself is killed. */
+ * (0: never): when a guest that does not end by itself is killed. `artifacts` may be NULL. */
 tars_status wasm_run(const platform_mapping *model, size_t arena_bytes, client_request *request,
-                     const client_sink *sink, uint64_t kill_after_ms, wasm_outcome *outcome,
-                     tars_error *err);
+                     const client_sink *sink, uint64_t kill_after_ms,
+                     const wasm_artifacts *artifacts, wasm_outcome *outcome, tars_error *err);
 
 #endif
