@@ -10,6 +10,7 @@ foreach(file ${fuzz_files})
   get_filename_component(target ${file} NAME_WE)
   add_executable(${target} ${file})
   target_link_libraries(${target} PRIVATE ${TARS_PARTS} ${TARS_LIBRARIES} m)
+  target_compile_definitions(${target} PRIVATE FUZZ_DATA_DIR="${CMAKE_SOURCE_DIR}/tests/data")
   target_compile_options(${target} PRIVATE -Wno-missing-prototypes) # LLVMFuzzerTestOneInput
   target_link_options(${target} PRIVATE -fsanitize=fuzzer)
   add_dependencies(fuzzers ${target})
