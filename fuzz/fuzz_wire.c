@@ -5,7 +5,7 @@
 #include "engine/import.h"
 #include "fuzz_model.h"
 #include "guest/serve.h"
-#include "runtime/client.h"
+#include "runtime/guest_client.h"
 
 #include <stdio.h>
 
@@ -78,19 +78,19 @@ static tars_status go_on(void *user, tars_error *err) {
 
 static void talk_to_host(const uint8_t *data, size_t size) {
     static wire_area area;
-    static client c;
+    static guest_client c;
     static const int32_t prompt[3] = {1, 2, 3};
     size_t n_tokens = 0;
     wire_area_clear(&area);
-    client_request request = {.n_vocab = N_VOCAB, .prompt = prompt};
+    guest_client_request request = {.n_vocab = N_VOCAB, .prompt = prompt};
     request.wire = (wire_request){.max_tokens = MAX_TOKENS, .n_prompt = 3};
-    client_sink sink = {&n_tokens, hear_token, hear_text, hear_progress, go_on};
-    client_init(&c, &area, &request, &sink);
+    guest_client_sink sink = {&n_tokens, hear_token, hear_text, hear_progress, go_on};
+    guest_client_init(&c, &area, &request, &sink);
     speech s = {data, size, 0, &area.to_host, &area.to_guest};
     tars_error err = {.status = TARS_OK};
     tars_status status = TARS_OK;
     while (status == TARS_OK && say_more(&s)) {
-        status = client_turn(&c, &err);
+        status = guest_client_turn(&c, &err);
     }
     fuzz_require(status == TARS_OK || err.message[0] != '\0' || c.has_ended);
 }

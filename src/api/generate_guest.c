@@ -34,18 +34,18 @@ static tars_status join_stops(const answer *a, job_list *out, tars_error *err) {
     return TARS_OK;
 }
 
-static client_request guest_request(const answer *a, const job_list *stops) {
+static guest_client_request guest_request(const answer *a, const job_list *stops) {
     const tars_job *job = a->job;
     const tars_request *r = job->request;
     const tars_model *m = r->model;
     bool is_replay = r->kind == TARS_REQUEST_REPLAY;
     size_t batch = r->batch_size > 0 ? r->batch_size : DECODER_DEFAULT_BATCH;
     size_t n_prompt = job->prompt_ids.length / sizeof(int32_t);
-    client_request out = {.model_bytes = m->pack.size_bytes,
-                          .n_vocab = m->pack.hparams->n_vocab,
-                          .prompt = (const int32_t *)job->prompt_ids.bytes,
-                          .replay = r->replay_ids,
-                          .stops = (const char *)stops->bytes};
+    guest_client_request out = {.model_bytes = m->pack.size_bytes,
+                                .n_vocab = m->pack.hparams->n_vocab,
+                                .prompt = (const int32_t *)job->prompt_ids.bytes,
+                                .replay = r->replay_ids,
+                                .stops = (const char *)stops->bytes};
     if (r->policy.force_isa) {
         memcpy(out.isa, job->isa, sizeof out.isa);
     }
@@ -70,7 +70,7 @@ static client_request guest_request(const answer *a, const job_list *stops) {
 
 /* Private memory of the guest: as much as native takes (addresses are smaller there), and its
  * own state. */
-static uint64_t guest_bytes(const tars_job *job, const client_request *r) {
+static uint64_t guest_bytes(const tars_job *job, const guest_client_request *r) {
     enum { GUEST_STATE_BYTES = 3 << 20 }; /* data, stack, rings, table of layers */
     uint64_t lists = (uint64_t)r->wire.n_prompt + r->wire.n_replay + r->wire.max_tokens;
     return job_estimate_bytes(job, r->wire.n_prompt) + lists * sizeof(int32_t) +
@@ -138,12 +138,12 @@ tars_status answer_in_guest(answer *a, tars_error *err) {
         status = join_stops(a, &stops, err);
     }
     if (status == TARS_OK) {
-        client_request request = guest_request(a, &stops);
-        client_sink sink = {.user = a,
-                            .token = guest_token,
-                            .text = guest_text,
-                            .progress = guest_progress,
-                            .check = answer_check};
+        guest_client_request request = guest_request(a, &stops);
+        guest_client_sink sink = {.user = a,
+                                  .token = guest_token,
+                                  .text = guest_text,
+                                  .progress = guest_progress,
+                                  .check = answer_check};
         uint64_t memory = guest_bytes(a->job, &request);
         uint64_t deadline_ms = r->limits.deadline_ms;
         wasm_outcome outcome = {0};

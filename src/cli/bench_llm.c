@@ -60,9 +60,8 @@ static double reached_by(const double *sorted, unsigned count, unsigned percent,
     return more_is_better ? sorted[count - rank] : sorted[rank - 1];
 }
 
-static void add_result(bench *b, const char *name, const char *unit, double *samples,
-                       unsigned count, unsigned threads) {
-    bench_report *report = b->report;
+void bench_add_result(bench_report *report, const char *name, const char *unit, double *samples,
+                      unsigned count, unsigned threads) {
     if (report->count == BENCH_MAX_RESULTS || count == 0) {
         return;
     }
@@ -94,7 +93,9 @@ static tars_status one_run(bench *b, const tars_request *request, tars_usage *us
     tars_status status = client_run(b->session, request, NULL, &job, &result, err);
     if (status == TARS_OK) {
         *usage = result.usage;
-        b->report->isa = result.isa; /* constant text */
+        text_buffer isa;
+        text_init(&isa, b->report->isa, sizeof b->report->isa);
+        text_append_string(&isa, result.isa);
         status = count_run(b, err);
     }
     tars_job_destroy(job);
@@ -104,6 +105,7 @@ static tars_status one_run(bench *b, const tars_request *request, tars_usage *us
 static tars_status measure_prompt(bench *b, unsigned threads, tars_error *err) {
     tars_request request =
         bench_request(b->model, b->ids, b->prompt_tokens, 1, threads, b->plan->force_isa);
+    request.policy.runtime = b->plan->runtime;
     for (unsigned i = 0; i <= b->plan->count; i++) {
         tars_usage usage;
         tars_status status = one_run(b, &request, &usage, err);
@@ -118,7 +120,7 @@ static tars_status measure_prompt(bench *b, unsigned threads, tars_error *err) {
     text_buffer text;
     text_init(&text, name, sizeof name);
     text_format(&text, "prompt_%u_tokens_per_second", b->prompt_tokens);
-    add_result(b, name, "tokens/s", b->samples, b->plan->count, threads);
+    bench_add_result(b->report, name, "tokens/s", b->samples, b->plan->count, threads);
     return TARS_OK;
 }
 
@@ -128,6 +130,7 @@ static tars_status measure_generation(bench *b, unsigned threads, tars_error *er
     int32_t ids[BENCH_SHORT_PROMPT_TOKENS];
     tars_request request = bench_request(b->model, ids, BENCH_SHORT_PROMPT_TOKENS,
                                          b->generate_tokens, threads, b->plan->force_isa);
+    request.policy.runtime = b->plan->runtime;
     unsigned prompt = 1;
     for (unsigned taken = 0; taken < b->plan->count;) {
         bench_fill_ids(ids, BENCH_SHORT_PROMPT_TOKENS, b->info.n_vocab, prompt);
@@ -144,7 +147,8 @@ static tars_status measure_generation(bench *b, unsigned threads, tars_error *er
             return error_hint(err, "use a smaller --generate");
         }
     }
-    add_result(b, "generation_tokens_per_second", "tokens/s", b->samples, b->plan->count, threads);
+    bench_add_result(b->report, "generation_tokens_per_second", "tokens/s", b->samples,
+                     b->plan->count, threads);
     return TARS_OK;
 }
 
@@ -170,9 +174,9 @@ static tars_status measure_start(bench *b, unsigned threads, tars_error *err) {
             memory[n_memory++] = (double)times.private_bytes;
         }
     }
-    add_result(b, "first_token_ms", "ms", token, b->plan->count, threads);
-    add_result(b, "ready_ms", "ms", ready, b->plan->count, threads);
-    add_result(b, "private_bytes", "bytes", memory, n_memory, threads);
+    bench_add_result(b->report, "first_token_ms", "ms", token, b->plan->count, threads);
+    bench_add_result(b->report, "ready_ms", "ms", ready, b->plan->count, threads);
+    bench_add_result(b->report, "private_bytes", "bytes", memory, n_memory, threads);
     return TARS_OK;
 }
 
@@ -193,6 +197,11 @@ static tars_status fit_context(bench *b, tars_error *err) {
     return TARS_OK;
 }
 
+/* Guests compute with one thread, and start within this process (bench start). */
+static bool is_in_guest(const bench_plan *plan) {
+    return plan->runtime && strcmp(plan->runtime, "wasm") == 0;
+}
+
 static tars_status measure_all(bench *b, tars_error *err) {
     tars_status status = fit_context(b, err);
     if (status != TARS_OK) {
@@ -204,12 +213,15 @@ static tars_status measure_all(bench *b, tars_error *err) {
         return error_set(err, TARS_OUT_OF_MEMORY, "no memory for the samples");
     }
     bench_fill_ids(b->ids, b->prompt_tokens, b->info.n_vocab, 1);
-    b->runs_total = b->plan->n_threads * (3 * (uint64_t)b->plan->count + 1);
+    uint64_t rounds = is_in_guest(b->plan) ? 2 : 3;
+    b->runs_total = b->plan->n_threads * (rounds * b->plan->count + 1);
     for (size_t i = 0; i < b->plan->n_threads && status == TARS_OK; i++) {
         unsigned threads = b->plan->threads[i];
         status = measure_prompt(b, threads, err);
         status = status == TARS_OK ? measure_generation(b, threads, err) : status;
-        status = status == TARS_OK ? measure_start(b, threads, err) : status;
+        if (status == TARS_OK && !is_in_guest(b->plan)) {
+            status = measure_start(b, threads, err);
+        }
     }
     return status;
 }

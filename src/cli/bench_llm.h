@@ -26,12 +26,13 @@ typedef struct bench_plan {
     size_t n_threads;
     unsigned prompt_tokens, generate_tokens, count;
     const char *force_isa; /* or NULL */
+    const char *runtime;   /* or NULL: auto */
 } bench_plan;
 
 typedef struct bench_report {
     bench_result results[BENCH_MAX_RESULTS];
     size_t count;
-    const char *isa; /* that was used */
+    char isa[16]; /* that was used */
 } bench_report;
 
 /* Five figures for each number of threads: the long prompt, the answer, the time from exec to ready
@@ -43,5 +44,8 @@ void bench_fill_ids(int32_t *ids, size_t count, uint32_t n_vocab, uint64_t state
 /* A greedy request over the ids. */
 tars_request bench_request(tars_model *model, const int32_t *ids, size_t n_ids, unsigned max_tokens,
                            unsigned threads, const char *isa);
+/* Sorts the samples and adds their figures; the rest when the report is full is left out. */
+void bench_add_result(bench_report *report, const char *name, const char *unit, double *samples,
+                      unsigned count, unsigned threads);
 
 #endif

@@ -1,5 +1,5 @@
 #include "base/nearest.h"
-#include "cli/bench_llm.h"
+#include "cli/bench_start.h"
 #include "cli/machine.h"
 #include "cli/number_text.h"
 #include "cli/runtimes.h"
@@ -173,12 +173,18 @@ static void print_text(output *out, const machine *m, const bench_report *report
     }
 }
 
-static tars_status run_llm(cli *c, const bench_values *values, tars_error *err) {
+typedef tars_status (*bench_function)(client *session, const bench_plan *plan, bench_report *out,
+                                      tars_error *err);
+
+static tars_status run_kind(cli *c, const bench_values *values, bench_function measure,
+                            tars_error *err) {
     bench_plan plan = {.prompt_tokens = (unsigned)values->prompt,
                        .generate_tokens = (unsigned)values->generate,
                        .count = (unsigned)values->count,
-                       .force_isa = values->force_isa};
-    tars_status status = read_threads(values->threads, &plan, err);
+                       .force_isa = values->force_isa,
+                       .runtime = values->runtime};
+    bool is_wasm = strcmp(values->runtime, "wasm") == 0; /* computes with one thread */
+    tars_status status = read_threads(is_wasm ? "1" : values->threads, &plan, err);
     client session;
     if (status != TARS_OK || (status = client_open(&session, c, err)) != TARS_OK) {
         return status;
@@ -188,7 +194,7 @@ static tars_status run_llm(cli *c, const bench_values *values, tars_error *err) 
     status = choose_model(&session, values->model, model, sizeof model, err);
     plan.model = model;
     if (status == TARS_OK) {
-        status = bench_llm(&session, &plan, &report, err);
+        status = measure(&session, &plan, &report, err);
     }
     if (status == TARS_OK) {
         machine m;
@@ -221,13 +227,22 @@ static tars_status run_bench(cli *c, const verb_call *call, tars_error *err) {
     if (!bench_kinds[index]) {
         return unknown_kind(kind, err);
     }
-    bool native = strcmp(values->runtime, "auto") == 0 || strcmp(values->runtime, "native") == 0;
-    if (index > 0 || !native) {
-        error_set(err, TARS_UNAVAILABLE, "the benchmark %s with runtime %s is not in this program",
-                  kind, values->runtime);
-        return error_hint(err, "this version measures: tars bench llm --runtime native");
+    static const struct {
+        const char *kind, *runtime;
+        bench_function measure;
+    } benches[] = {
+        {"llm", "auto", bench_llm},     {"llm", "native", bench_llm},   {"llm", "wasm", bench_llm},
+        {"start", "auto", bench_start}, {"start", "wasm", bench_start},
+    };
+    for (size_t i = 0; i < sizeof benches / sizeof benches[0]; i++) {
+        if (strcmp(benches[i].kind, kind) == 0 &&
+            strcmp(benches[i].runtime, values->runtime) == 0) {
+            return run_kind(c, values, benches[i].measure, err);
+        }
     }
-    return run_llm(c, values, err);
+    error_set(err, TARS_UNAVAILABLE, "the benchmark %s with runtime %s is not in this program",
+              kind, values->runtime);
+    return error_hint(err, "this version measures: llm native, llm wasm, start wasm");
 }
 
 const verb verb_bench = {
@@ -236,15 +251,18 @@ const verb verb_bench = {
     .summary = "measure speed and memory",
     .description =
         "Measures a model: a long prompt, an answer, and a process of its own from its start until "
-        "it is ready and until the first token of an answer to 32 tokens, with its private memory. "
+        "it is ready and until the first token of an answer to 32 tokens, with its private memory; "
+        "or "
+        "the start of a fresh sandboxed engine until it has answered its first call. "
         "p95 is what 95 of 100 samples reach or better.",
     .arguments = {{.name = "KIND",
                    .kind = ARGUMENT_CHOICE,
                    .choices = bench_kinds,
                    .help =
-                       "llm; start, transform, http, trace and agents are not in this version"}},
+                       "llm or start; transform, http, trace and agents are not in this version"}},
     .uses = {{&bench_set, 0}},
-    .examples = {{"tars bench llm --model smollm2 --threads 1,2", "with one and with two threads"}},
+    .examples = {{"tars bench llm --model smollm2 --threads 1,2", "with one and with two threads"},
+                 {"tars bench start --model smollm2 --count 1000", "starts of sandboxed engines"}},
     .values_bytes = sizeof(bench_values),
     .run = run_bench,
 };

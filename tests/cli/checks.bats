@@ -77,6 +77,21 @@ setup_file() {
     expect_output "private_bytes"
 }
 
+@test "bench start measures sandboxed engines" {
+    if "$TARS" --version | grep -q "^runtimes.* wasm"; then
+        capture "$TARS" bench start --model tiny --count 3 --json
+        expect_status 0
+        expect_json "d['results'][0]['name'] == 'wasm_engine_start_us'"
+        expect_json "d['results'][0]['samples'] == 3 and d['results'][0]['median'] > 0"
+        capture "$TARS" bench llm --model tiny --runtime wasm --prompt 16 --generate 4 --count 1 --json
+        expect_status 0
+        expect_json "{r['threads'] for r in d['results']} == {1}"
+    else
+        capture "$TARS" bench start --model tiny
+        expect_status 5
+    fi
+}
+
 @test "bench refuses wrong lists of threads and unknown kinds" {
     for list in 0 "1,,2" "1," x "1,99999" ""; do
         capture "$TARS" bench llm --model tiny --threads "$list"
@@ -85,7 +100,7 @@ setup_file() {
     capture "$TARS" bench lln
     expect_status 2
     expect_error "llm"
-    for kind in start transform http trace agents; do
+    for kind in transform http trace agents; do
         capture "$TARS" bench "$kind"
         expect_status 5
     done

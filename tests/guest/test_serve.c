@@ -2,7 +2,7 @@
  * that a hostile guest talks to. */
 #include "api/model_api.h"
 #include "guest/serve.h"
-#include "runtime/client.h"
+#include "runtime/guest_client.h"
 #include "support/check.h"
 #include "support/tiny_model.h"
 
@@ -97,22 +97,22 @@ static tars_status check_cancel(void *user, tars_error *err) {
                : TARS_OK;
 }
 
-static client_sink sink_of(heard *h) {
-    return (client_sink){.user = h,
-                         .token = hear_token,
-                         .text = hear_text,
-                         .progress = hear_progress,
-                         .check = check_cancel};
+static guest_client_sink sink_of(heard *h) {
+    return (guest_client_sink){.user = h,
+                               .token = hear_token,
+                               .text = hear_text,
+                               .progress = hear_progress,
+                               .check = check_cancel};
 }
 
 static const int32_t prompt_ids[] = {5, 9, 2, 77, 31, 8};
 
-static client_request request_of(const char *stops, uint32_t n_stops, size_t stop_bytes) {
-    client_request r = {.model_offset = 1,
-                        .model_bytes = tiny->pack.size_bytes,
-                        .n_vocab = tiny->pack.hparams->n_vocab,
-                        .prompt = prompt_ids,
-                        .stops = stops};
+static guest_client_request request_of(const char *stops, uint32_t n_stops, size_t stop_bytes) {
+    guest_client_request r = {.model_offset = 1,
+                              .model_bytes = tiny->pack.size_bytes,
+                              .n_vocab = tiny->pack.hparams->n_vocab,
+                              .prompt = prompt_ids,
+                              .stops = stops};
     r.wire = (wire_request){.kind = WIRE_GENERATE,
                             .max_tokens = 20,
                             .n_context = 40,
@@ -131,27 +131,27 @@ static client_request request_of(const char *stops, uint32_t n_stops, size_t sto
 }
 
 /* Runs the request against a guest of its own. */
-static tars_status ask(const client_request *r, size_t memory_bytes, heard *h, client *c,
-                       guest_thread *g, tars_error *err) {
+static tars_status ask(const guest_client_request *r, size_t memory_bytes, heard *h,
+                       guest_client *c, guest_thread *g, tars_error *err) {
     static wire_area area;
     wire_area_clear(&area);
     *g = (guest_thread){.area = &area, .memory_bytes = memory_bytes};
-    client_sink sink = sink_of(h);
-    client_init(c, &area, r, &sink);
+    guest_client_sink sink = sink_of(h);
+    guest_client_init(c, &area, r, &sink);
     pthread_t thread;
     CHECK_INT(pthread_create(&thread, NULL, guest_main, g), 0);
     tars_status status = TARS_OK;
     while (status == TARS_OK && !c->has_ended) {
-        status = client_turn(c, err);
+        status = guest_client_turn(c, err);
         sched_yield();
     }
     atomic_store(&g->host_is_gone, 1);
     pthread_join(thread, NULL);
-    return status == TARS_OK ? client_status(c, err) : status;
+    return status == TARS_OK ? guest_client_status(c, err) : status;
 }
 
 /* The same request through the API, in the native runtime. */
-static void check_against_native(const heard *h, const client *c, const char *const *stops,
+static void check_against_native(const heard *h, const guest_client *c, const char *const *stops,
                                  size_t n_stops) {
     tars_request r = TARS_REQUEST_DEFAULTS;
     r.kind = TARS_REQUEST_GENERATE;
@@ -185,10 +185,10 @@ static void check_against_native(const heard *h, const client *c, const char *co
 static void a_guest_answers_as_native_does(void) {
     set_up();
     static heard h;
-    static client c;
+    static guest_client c;
     guest_thread g;
     tars_error err = {0};
-    client_request r = request_of(NULL, 0, 0);
+    guest_client_request r = request_of(NULL, 0, 0);
     CHECK_INT(ask(&r, GUEST_MEMORY_BYTES, &h, &c, &g, &err), TARS_OK);
     CHECK_INT(g.status, TARS_UNAVAILABLE); /* the host went away */
     CHECK_INT(h.n_ids, 20);
@@ -217,11 +217,11 @@ static void a_guest_answers_as_native_does(void) {
 static void cancelling_ends_the_answer(void) {
     set_up();
     static heard h;
-    static client c;
+    static guest_client c;
     guest_thread g;
     tars_error err = {0};
     h = (heard){.cancel_after = 3};
-    client_request r = request_of(NULL, 0, 0);
+    guest_client_request r = request_of(NULL, 0, 0);
     r.wire.max_tokens = 2000;
     r.wire.n_context = tiny->pack.hparams->context_length;
     r.wire.max_tokens = r.wire.n_context - r.wire.n_prompt;
@@ -233,10 +233,10 @@ static void cancelling_ends_the_answer(void) {
 static void failures_of_the_guest_are_told(void) {
     set_up();
     static heard h;
-    static client c;
+    static guest_client c;
     guest_thread g;
     tars_error err = {0};
-    client_request r = request_of(NULL, 0, 0);
+    guest_client_request r = request_of(NULL, 0, 0);
     CHECK_INT(ask(&r, 48 << 10, &h, &c, &g, &err), TARS_OUT_OF_MEMORY);
     r.model_offset = 0;
     CHECK_INT(ask(&r, GUEST_MEMORY_BYTES, &h, &c, &g, &err), TARS_MALFORMED);
@@ -250,7 +250,7 @@ static void failures_of_the_guest_are_told(void) {
 static void bad_requests_are_refused_by_the_guest(void) {
     set_up();
     static heard h;
-    static client c;
+    static guest_client c;
     guest_thread g;
 #define FIELD(name, value) {offsetof(wire_request, name), value}
     static const struct {
@@ -266,7 +266,7 @@ static void bad_requests_are_refused_by_the_guest(void) {
 #undef FIELD
     for (size_t i = 0; i < sizeof changes / sizeof changes[0]; i++) {
         tars_error err = {0};
-        client_request r = request_of("ab", 0, 0);
+        guest_client_request r = request_of("ab", 0, 0);
         memcpy((uint8_t *)&r.wire + changes[i].offset, &changes[i].value, sizeof(uint32_t));
         if (changes[i].offset == offsetof(wire_request, n_replay)) {
             r.replay = prompt_ids;
@@ -275,7 +275,7 @@ static void bad_requests_are_refused_by_the_guest(void) {
         CHECK_INT(g.status, TARS_MALFORMED);
     }
     tars_error err = {0};
-    client_request r = request_of("ab", 1, 2);
+    guest_client_request r = request_of("ab", 1, 2);
     CHECK_INT(ask(&r, GUEST_MEMORY_BYTES, &h, &c, &g, &err), TARS_MALFORMED);
     r = request_of("\0\0", 2, 2); /* empty ones */
     CHECK_INT(ask(&r, GUEST_MEMORY_BYTES, &h, &c, &g, &err), TARS_MALFORMED);
@@ -298,20 +298,20 @@ static bool nobody(void *user) {
 static tars_status hear(const said *frames, size_t n, bool logits_hash, tars_error *err) {
     static wire_area area;
     static heard h;
-    static client c;
+    static guest_client c;
     h = (heard){0};
     wire_area_clear(&area);
-    client_request r = request_of(NULL, 0, 0);
+    guest_client_request r = request_of(NULL, 0, 0);
     r.wire.logits_hash = logits_hash;
-    client_sink sink = sink_of(&h);
-    client_init(&c, &area, &r, &sink);
+    guest_client_sink sink = sink_of(&h);
+    guest_client_init(&c, &area, &r, &sink);
     wire_port port = {.in = &area.to_guest, .out = &area.to_host, .wait = nobody};
     for (size_t i = 0; i < n; i++) {
         CHECK_INT(
             wire_send(&port, frames[i].kind, frames[i].payload, frames[i].size_bytes, NULL, 0, err),
             TARS_OK);
     }
-    return client_turn(&c, err);
+    return guest_client_turn(&c, err);
 }
 
 static void a_hostile_guest_is_cut_off(void) {

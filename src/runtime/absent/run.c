@@ -14,9 +14,19 @@ tars_status wasm_probe(tars_error *err) {
     return absent(err);
 }
 
-tars_status wasm_run(const platform_mapping *model, size_t arena_bytes, client_request *request,
-                     const client_sink *sink, uint64_t kill_after_ms,
-                     const wasm_artifacts *artifacts, wasm_outcome *outcome, tars_error *err) {
+tars_status wasm_start(const platform_mapping *model, size_t arena_bytes,
+                       const wasm_artifacts *artifacts, uint64_t *start_ns, tars_error *err) {
+    (void)model;
+    (void)arena_bytes;
+    (void)artifacts;
+    (void)start_ns;
+    return absent(err);
+}
+
+tars_status wasm_run(const platform_mapping *model, size_t arena_bytes,
+                     guest_client_request *request, const guest_client_sink *sink,
+                     uint64_t kill_after_ms, const wasm_artifacts *artifacts, wasm_outcome *outcome,
+                     tars_error *err) {
     (void)model;
     (void)arena_bytes;
     (void)request;

@@ -14,14 +14,14 @@ typedef struct guest_run {
     guest_memory *memory; /* owned by the instance once there is one */
     wasmtime_instance_t instance;
     wasmtime_memory_t linear;
-    client client;
+    guest_client client;
     tars_status status; /* of the host's turns */
     tars_error err;
 } guest_run;
 
 static wasm_trap_t *take_turn(void *store_data, bool *goes_on) {
     guest_run *r = store_data;
-    r->status = client_turn(&r->client, &r->err);
+    r->status = guest_client_turn(&r->client, &r->err);
     *goes_on = r->status == TARS_OK && !r->client.has_ended;
     static const char text[] = "the host ended the guest";
     return r->status == TARS_OK ? NULL : r->w->wasmtime_trap_new(text, sizeof text - 1);
@@ -119,7 +119,7 @@ static tars_status find_wire(guest_run *r, wire_area **area, tars_error *err) {
     return status;
 }
 
-static tars_status serve(guest_run *r, client_request *request, const client_sink *sink,
+static tars_status serve(guest_run *r, guest_client_request *request, const guest_client_sink *sink,
                          uint64_t kill_after_ms, tars_error *err) {
     wire_area *area = NULL;
     tars_status status = find_wire(r, &area, err);
@@ -127,7 +127,7 @@ static tars_status serve(guest_run *r, client_request *request, const client_sin
         return status;
     }
     request->model_offset = r->memory->model_offset;
-    client_init(&r->client, area, request, sink);
+    guest_client_init(&r->client, area, request, sink);
     uint64_t ticks = kill_after_ms > 0 ? kill_after_ms / WASM_TICK_MS + 1 : UINT64_MAX / 4;
     r->w->wasmtime_context_set_epoch_deadline(r->context, ticks);
     uint32_t arena_end = (uint32_t)r->memory->arena_bytes;
@@ -135,7 +135,7 @@ static tars_status serve(guest_run *r, client_request *request, const client_sin
     tars_error failure;
     status = call(r, "tars_serve", &arena_end, &guest_status, &failure);
     if (status == TARS_OK && r->status == TARS_OK && !r->client.has_ended) {
-        r->status = client_turn(&r->client, &r->err); /* what it said last */
+        r->status = guest_client_turn(&r->client, &r->err); /* what it said last */
     }
     if (r->status != TARS_OK) {
         return error_set(err, r->status, "%s", r->err.message);
@@ -150,35 +150,12 @@ static tars_status serve(guest_run *r, client_request *request, const client_sin
         }
         return status;
     }
-    return client_status(&r->client, err);
+    return guest_client_status(&r->client, err);
 }
 
-tars_status wasm_run(const platform_mapping *model, size_t arena_bytes, client_request *request,
-                     const client_sink *sink, uint64_t kill_after_ms,
-                     const wasm_artifacts *artifacts, wasm_outcome *outcome, tars_error *err) {
-    const wasm_engine_guest *guest;
-    uint64_t begin_ns = platform_clock_ns();
-    tars_status status = wasm_engine_get(take_turn, artifacts, &guest, err);
-    uint64_t instance_begin_ns = platform_clock_ns();
-    guest_run *r = status == TARS_OK ? calloc(1, sizeof *r) : NULL;
+static void end(guest_run *r) {
     if (!r) {
-        return status == TARS_OK
-                   ? error_set(err, TARS_OUT_OF_MEMORY, "no memory for the state of a guest")
-                   : status;
-    }
-    r->w = guest->library;
-    wasm_clock_begin();
-    status = guest_memory_create(arena_bytes, model, &r->memory, err);
-    if (status == TARS_OK) {
-        status = instantiate(r, guest, err);
-    }
-    if (status == TARS_OK) {
-        uint64_t ready_ns = platform_clock_ns();
-        outcome->start_ns = ready_ns - begin_ns;
-        outcome->instance_ns = ready_ns - instance_begin_ns;
-        status = serve(r, request, sink, kill_after_ms, err);
-        outcome->result = r->client.result;
-        memcpy(outcome->isa, r->client.isa, sizeof outcome->isa);
+        return;
     }
     if (r->store) {
         r->w->wasmtime_store_delete(r->store);
@@ -187,5 +164,65 @@ tars_status wasm_run(const platform_mapping *model, size_t arena_bytes, client_r
     }
     wasm_clock_end();
     free(r);
+}
+
+/* A fresh instance over the model, in *out; to be given back with end(). */
+static tars_status begin(const wasm_engine_guest *guest, const platform_mapping *model,
+                         size_t arena_bytes, guest_run **out, tars_error *err) {
+    guest_run *r = calloc(1, sizeof *r);
+    *out = NULL;
+    if (!r) {
+        return error_set(err, TARS_OUT_OF_MEMORY, "no memory for the state of a guest");
+    }
+    r->w = guest->library;
+    wasm_clock_begin();
+    tars_status status = guest_memory_create(arena_bytes, model, &r->memory, err);
+    if (status == TARS_OK) {
+        status = instantiate(r, guest, err);
+    }
+    if (status == TARS_OK) {
+        *out = r;
+    } else {
+        end(r);
+    }
+    return status;
+}
+
+tars_status wasm_run(const platform_mapping *model, size_t arena_bytes,
+                     guest_client_request *request, const guest_client_sink *sink,
+                     uint64_t kill_after_ms, const wasm_artifacts *artifacts, wasm_outcome *outcome,
+                     tars_error *err) {
+    const wasm_engine_guest *guest;
+    guest_run *r = NULL;
+    uint64_t begin_ns = platform_clock_ns();
+    tars_status status = wasm_engine_get(take_turn, artifacts, &guest, err);
+    if (status == TARS_OK) {
+        status = begin(guest, model, arena_bytes, &r, err);
+    }
+    if (status == TARS_OK) {
+        outcome->start_ns = platform_clock_ns() - begin_ns;
+        status = serve(r, request, sink, kill_after_ms, err);
+        outcome->result = r->client.result;
+        memcpy(outcome->isa, r->client.isa, sizeof outcome->isa);
+    }
+    end(r);
+    return status;
+}
+
+tars_status wasm_start(const platform_mapping *model, size_t arena_bytes,
+                       const wasm_artifacts *artifacts, uint64_t *start_ns, tars_error *err) {
+    const wasm_engine_guest *guest;
+    guest_run *r = NULL;
+    tars_status status = wasm_engine_get(take_turn, artifacts, &guest, err);
+    uint64_t begin_ns = platform_clock_ns();
+    if (status == TARS_OK) {
+        status = begin(guest, model, arena_bytes, &r, err);
+    }
+    if (status == TARS_OK) {
+        wire_area *area;
+        status = find_wire(r, &area, err);
+        *start_ns = platform_clock_ns() - begin_ns;
+    }
+    end(r);
     return status;
 }

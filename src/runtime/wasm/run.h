@@ -4,7 +4,7 @@
 #define RUNTIME_WASM_RUN_H
 
 #include "platform/platform.h"
-#include "runtime/client.h"
+#include "runtime/guest_client.h"
 
 /* Whether this build has the runtime. */
 bool wasm_is_built_in(void);
@@ -23,16 +23,21 @@ typedef struct wasm_artifacts {
 } wasm_artifacts;
 
 typedef struct wasm_outcome {
-    uint64_t start_ns;    /* until the guest can run, the engine's own start included */
-    uint64_t instance_ns; /* the same without: memory and instance */
+    uint64_t start_ns; /* until the guest can run, the engine's own start included */
     wire_result result;
     char isa[16]; /* the guest's kernels */
 } wasm_outcome;
 
 /* `request` gets its model_offset here. `arena_bytes`: the guest's private memory. `kill_after_ms`
  * (0: never): when a guest that does not end by itself is killed. `artifacts` may be NULL. */
-tars_status wasm_run(const platform_mapping *model, size_t arena_bytes, client_request *request,
-                     const client_sink *sink, uint64_t kill_after_ms,
-                     const wasm_artifacts *artifacts, wasm_outcome *outcome, tars_error *err);
+tars_status wasm_run(const platform_mapping *model, size_t arena_bytes,
+                     guest_client_request *request, const guest_client_sink *sink,
+                     uint64_t kill_after_ms, const wasm_artifacts *artifacts, wasm_outcome *outcome,
+                     tars_error *err);
+
+/* Makes an instance, calls it once and ends it: the time until the call returned, without the
+ * engine's own start. */
+tars_status wasm_start(const platform_mapping *model, size_t arena_bytes,
+                       const wasm_artifacts *artifacts, uint64_t *start_ns, tars_error *err);
 
 #endif

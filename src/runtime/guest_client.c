@@ -1,4 +1,4 @@
-#include "runtime/client.h"
+#include "runtime/guest_client.h"
 
 #include "base/utf8.h"
 #include "engine/pack.h"
@@ -18,8 +18,8 @@ static bool nobody_waits(void *context) {
     return false;
 }
 
-void client_init(client *c, wire_area *area, const client_request *request,
-                 const client_sink *sink) {
+void guest_client_init(guest_client *c, wire_area *area, const guest_client_request *request,
+                       const guest_client_sink *sink) {
     memset(c, 0, sizeof *c);
     c->port = (wire_port){.in = &area->to_host, .out = &area->to_guest, .wait = nobody_waits};
     c->request = request;
@@ -29,14 +29,14 @@ void client_init(client *c, wire_area *area, const client_request *request,
 /* ---- sending --------------------------------------------------------------------------- */
 
 /* Room for a frame of the largest size this side sends, so that sending never waits. */
-static bool has_room(const client *c) {
+static bool has_room(const guest_client *c) {
     uint32_t written = atomic_load_explicit(&c->port.out->written, memory_order_relaxed);
     uint32_t read = atomic_load_explicit(&c->port.out->read, memory_order_acquire);
     return written - read <= WIRE_RING_BYTES - (CHUNK_BYTES + 64);
 }
 
-static tars_status send_hello(client *c, tars_error *err) {
-    const client_request *r = c->request;
+static tars_status send_hello(guest_client *c, tars_error *err) {
+    const guest_client_request *r = c->request;
     wire_hello hello;
     memset(&hello, 0, sizeof hello);
     hello.magic = WIRE_MAGIC;
@@ -53,8 +53,8 @@ static tars_status send_hello(client *c, tars_error *err) {
     return status;
 }
 
-static tars_status send_section(client *c, tars_error *err) {
-    const client_request *r = c->request;
+static tars_status send_section(guest_client *c, tars_error *err) {
+    const guest_client_request *r = c->request;
     const struct {
         const void *bytes;
         size_t size_bytes;
@@ -76,7 +76,7 @@ static tars_status send_section(client *c, tars_error *err) {
     return wire_send(&c->port, WIRE_DATA, &data, sizeof data, from, n, err);
 }
 
-static tars_status send_some(client *c, tars_error *err) {
+static tars_status send_some(guest_client *c, tars_error *err) {
     tars_status status = TARS_OK;
     while (status == TARS_OK && c->section != SECTION_NONE && has_room(c)) {
         if (c->section == SECTION_HELLO) {
@@ -101,7 +101,7 @@ static tars_status send_some(client *c, tars_error *err) {
 
 /* ---- taking ---------------------------------------------------------------------------- */
 
-static tars_status take_hello(client *c, tars_error *err) {
+static tars_status take_hello(guest_client *c, tars_error *err) {
     wire_hello hello;
     memcpy(&hello, c->message.payload, sizeof hello);
     if (c->has_greeted || hello.magic != WIRE_MAGIC || hello.version != WIRE_VERSION ||
@@ -115,7 +115,7 @@ static tars_status take_hello(client *c, tars_error *err) {
     return TARS_OK;
 }
 
-static tars_status take_progress(client *c, tars_error *err) {
+static tars_status take_progress(guest_client *c, tars_error *err) {
     wire_progress progress;
     memcpy(&progress, c->message.payload, sizeof progress);
     if (progress.total != c->request->wire.n_prompt || progress.done > progress.total) {
@@ -125,7 +125,7 @@ static tars_status take_progress(client *c, tars_error *err) {
     return TARS_OK;
 }
 
-static tars_status take_token(client *c, tars_error *err) {
+static tars_status take_token(guest_client *c, tars_error *err) {
     wire_token token;
     memcpy(&token, c->message.payload, sizeof token);
     bool wanted = c->request->wire.logits_hash != 0;
@@ -137,7 +137,7 @@ static tars_status take_token(client *c, tars_error *err) {
     return c->sink.token(c->sink.user, token.id, wanted ? token.digest : NULL, err);
 }
 
-static tars_status take_text(client *c, tars_error *err) {
+static tars_status take_text(guest_client *c, tars_error *err) {
     const char *bytes = (const char *)c->message.payload;
     size_t n = c->message.size_bytes;
     c->n_text_bytes += n;
@@ -148,7 +148,7 @@ static tars_status take_text(client *c, tars_error *err) {
     return c->sink.text(c->sink.user, bytes, n, err);
 }
 
-static tars_status take_result(client *c, tars_error *err) {
+static tars_status take_result(guest_client *c, tars_error *err) {
     memcpy(&c->result, c->message.payload, sizeof c->result);
     if (c->result.n_tokens != c->n_tokens || c->result.stopped > 1) {
         return error_set(err, TARS_MALFORMED, "the guest's result does not fit its tokens");
@@ -157,7 +157,7 @@ static tars_status take_result(client *c, tars_error *err) {
     return TARS_OK;
 }
 
-static tars_status take_error(client *c, tars_error *err) {
+static tars_status take_error(guest_client *c, tars_error *err) {
     tars_error failure = {.status = TARS_FAILED};
     wire_read_error(&c->message, &failure);
     c->has_ended = true;
@@ -167,14 +167,14 @@ static tars_status take_error(client *c, tars_error *err) {
     return failure.status;
 }
 
-static tars_status take_log(client *c, tars_error *err) {
+static tars_status take_log(guest_client *c, tars_error *err) {
     (void)c;
     (void)err;
     return TARS_OK; /* nobody reads a guest's log yet; a well-formed one is no offence */
 }
 
-static tars_status take(client *c, tars_error *err) {
-    static tars_status (*const takers[WIRE_KIND_COUNT])(client *, tars_error *) = {
+static tars_status take(guest_client *c, tars_error *err) {
+    static tars_status (*const takers[WIRE_KIND_COUNT])(guest_client *, tars_error *) = {
         [WIRE_HELLO] = take_hello, [WIRE_PROGRESS] = take_progress, [WIRE_TOKEN] = take_token,
         [WIRE_TEXT] = take_text,   [WIRE_RESULT] = take_result,     [WIRE_ERROR] = take_error,
         [WIRE_LOG] = take_log,
@@ -187,7 +187,7 @@ static tars_status take(client *c, tars_error *err) {
     return takers[c->message.kind](c, err);
 }
 
-tars_status client_turn(client *c, tars_error *err) {
+tars_status guest_client_turn(guest_client *c, tars_error *err) {
     tars_status status = send_some(c, err);
     while (status == TARS_OK) {
         bool found = false;
@@ -200,7 +200,7 @@ tars_status client_turn(client *c, tars_error *err) {
     return status;
 }
 
-tars_status client_status(const client *c, tars_error *err) {
+tars_status guest_client_status(const guest_client *c, tars_error *err) {
     if (c->check != TARS_OK && err) {
         *err = c->check_error;
     }

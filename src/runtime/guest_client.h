@@ -2,12 +2,12 @@
  * Driven in turns, since in some runtimes host and guest share one thread.
  *
  * Ownership: the caller's memory; request and sink are borrowed until the request has ended. */
-#ifndef RUNTIME_CLIENT_H
-#define RUNTIME_CLIENT_H
+#ifndef RUNTIME_GUEST_CLIENT_H
+#define RUNTIME_GUEST_CLIENT_H
 
 #include "guest/wire.h"
 
-typedef struct client_request {
+typedef struct guest_client_request {
     uint64_t model_offset, model_bytes; /* in the guest's memory */
     char isa[16];                       /* kernels that the guest must take, "": its best */
     uint32_t n_vocab;
@@ -15,10 +15,10 @@ typedef struct client_request {
     const int32_t *prompt; /* [wire.n_prompt] */
     const int32_t *replay; /* [wire.n_replay] */
     const char *stops;     /* [wire.stop_bytes] */
-} client_request;
+} guest_client_request;
 
 /* Called on the thread that takes the turns; `user` is handed to each. */
-typedef struct client_sink {
+typedef struct guest_client_sink {
     void *user;
     /* digest is NULL unless digests were asked for. */
     tars_status (*token)(void *user, int32_t id, const uint8_t *digest, tars_error *err);
@@ -26,12 +26,12 @@ typedef struct client_sink {
     void (*progress)(void *user, uint64_t done, uint64_t total);
     /* CANCELLED or TIMEOUT when the guest shall end its answer; asked in every turn. */
     tars_status (*check)(void *user, tars_error *err);
-} client_sink;
+} guest_client_sink;
 
-typedef struct client {
+typedef struct guest_client {
     wire_port port;
-    const client_request *request;
-    client_sink sink;
+    const guest_client_request *request;
+    guest_client_sink sink;
     unsigned section; /* of the request that is being sent */
     size_t sent;      /* bytes of it */
     bool has_greeted; /* the guest did */
@@ -44,14 +44,14 @@ typedef struct client {
     uint32_t n_tokens;
     wire_result result;
     wire_message message;
-} client;
+} guest_client;
 
-void client_init(client *c, wire_area *area, const client_request *request,
-                 const client_sink *sink);
+void guest_client_init(guest_client *c, wire_area *area, const guest_client_request *request,
+                       const guest_client_sink *sink);
 /* Sends what there is room for and takes all that has come. An error ends the request: the
  * guest's own, or MALFORMED when it broke the protocol (then it must be killed). */
-tars_status client_turn(client *c, tars_error *err);
+tars_status guest_client_turn(guest_client *c, tars_error *err);
 /* After the end: OK, or CANCELLED or TIMEOUT when the answer was cut short. */
-tars_status client_status(const client *c, tars_error *err);
+tars_status guest_client_status(const guest_client *c, tars_error *err);
 
 #endif
