@@ -251,9 +251,12 @@ tars_status platform_guard_install(tars_error *err);
 tars_status platform_space_reserve(size_t size_bytes, void **out, tars_error *err);
 /* Makes pages of it readable and writable, zero at first. Offset and size in whole pages. */
 tars_status platform_space_open(void *space, size_t offset, size_t size_bytes, tars_error *err);
-/* Puts a mapped model at an offset (a multiple of 2 MiB), read-only and shared. */
+/* Puts a mapped model at an offset (a multiple of 2 MiB), read-only and shared. *view, which must
+ * not move, is guarded as a mapping is until platform_space_unmap; its `damaged` tells of lost
+ * pages. The model must stay mapped as long. */
 tars_status platform_space_map(void *space, size_t offset, const platform_mapping *mapping,
-                               tars_error *err);
+                               platform_mapping *view, tars_error *err);
+void platform_space_unmap(platform_mapping *view);
 void platform_space_release(void *space, size_t size_bytes);
 
 /* ---- libraries --------------------------------------------------------------------------- */

@@ -361,7 +361,35 @@ static void memory_begins_at_zero(void) {
     }
 }
 
+static void a_cut_file_fails_the_request(void) {
+    if (!has_wasm()) {
+        return;
+    }
+    static outcome o;
+    tars_request r = plain(prompt);
+    tars_error err;
+    CHECK_INT(platform_guard_install(&err), TARS_OK);
+    char copy[300];
+    char command[700];
+    snprintf(copy, sizeof copy, "%s.cut", packed_path);
+    snprintf(command, sizeof command, "cp %s %s", packed_path, copy);
+    CHECK_INT(system(command), 0);
+    tars_model *victim = NULL;
+    CHECK_INT(tars_model_open(context, copy, &victim, &err), TARS_OK);
+    CHECK_INT(truncate(copy, 2 << 20), 0);
+    r.model = victim;
+    r.policy.runtime = "wasm";
+    submit(&r, &o);
+    CHECK(o.status != TARS_OK);
+    tars_model_close(victim);
+    unlink(copy);
+    r.model = tiny;
+    submit(&r, &o);
+    CHECK_INT(o.status, TARS_OK);
+}
+
 static const check_test tests[] = {
+    {"a cut file fails the request", a_cut_file_fails_the_request},
     {"answers equal native", answers_equal_native},
     {"the result says where it came from", the_result_says_where_it_came_from},
     {"refusals", refusals},

@@ -13,7 +13,7 @@
 
 /* A signal handler has no argument to find the mappings by, so they stand in a fixed table. A slot
  * is taken and freed by one atomic operation; the handler only reads. */
-enum { MAX_MAPPINGS = 256 };
+enum { MAX_MAPPINGS = 4096 }; /* of models, and of guests that see one */
 static _Atomic(platform_mapping *) mappings[MAX_MAPPINGS];
 static struct sigaction previous; /* written once, before the handler can run */
 static size_t guard_page_bytes;

@@ -190,7 +190,8 @@ tars_status platform_space_open(void *space, size_t offset, size_t size_bytes, t
 }
 
 tars_status platform_space_map(void *space, size_t offset, const platform_mapping *mapping,
-                               tars_error *err) {
+                               platform_mapping *view, tars_error *err) {
+    *view = (platform_mapping){.bytes = NULL};
     void *bytes = mmap((uint8_t *)space + offset, mapping->size_bytes, PROT_READ,
                        MAP_SHARED | MAP_FIXED, (int)mapping->file.handle, 0);
     if (bytes == MAP_FAILED) {
@@ -199,7 +200,21 @@ tars_status platform_space_map(void *space, size_t offset, const platform_mappin
 #if defined(MADV_HUGEPAGE)
     (void)madvise(bytes, mapping->size_bytes, MADV_HUGEPAGE); /* small pages serve too */
 #endif
+    view->bytes = bytes;
+    view->size_bytes = mapping->size_bytes;
+    if (!platform_guard_add(view)) {
+        view->bytes = NULL;
+        return error_set(err, TARS_LIMIT, "too many guests see a model at once");
+    }
     return TARS_OK;
+}
+
+void platform_space_unmap(platform_mapping *view) {
+    if (view->bytes) {
+        platform_guard_remove(view);
+        (void)munmap((void *)(uintptr_t)view->bytes, view->size_bytes);
+        view->bytes = NULL;
+    }
 }
 
 void platform_space_release(void *space, size_t size_bytes) {

@@ -19,11 +19,16 @@ tars_status platform_space_open(void *space, size_t offset, size_t size_bytes, t
 }
 
 tars_status platform_space_map(void *space, size_t offset, const platform_mapping *mapping,
-                               tars_error *err) {
+                               platform_mapping *view, tars_error *err) {
+    *view = (platform_mapping){.bytes = NULL};
     (void)space;
     (void)offset;
     (void)mapping;
     return unavailable(err);
+}
+
+void platform_space_unmap(platform_mapping *view) {
+    (void)view;
 }
 
 void platform_space_release(void *space, size_t size_bytes) {

@@ -26,7 +26,7 @@ tars_status guest_memory_create(size_t arena_bytes, const platform_mapping *mode
                          "memory exceed the 4 GiB of wasm32",
                          model->size_bytes, arena_bytes);
     }
-    guest_memory *m = malloc(sizeof *m);
+    guest_memory *m = calloc(1, sizeof *m);
     void *space = NULL;
     tars_status status =
         m ? platform_space_reserve(RESERVED_BYTES + GUARD_BYTES, &space, err)
@@ -35,23 +35,24 @@ tars_status guest_memory_create(size_t arena_bytes, const platform_mapping *mode
         status = platform_space_open(space, 0, (size_t)arena_end, err);
     }
     if (status == TARS_OK) {
-        status = platform_space_map(space, (size_t)model_offset, model, err);
+        status = platform_space_map(space, (size_t)model_offset, model, &m->view, err);
     }
     if (status != TARS_OK) {
         platform_space_release(space, RESERVED_BYTES + GUARD_BYTES);
         free(m);
         return status;
     }
-    *m = (guest_memory){.space = space,
-                        .arena_bytes = (size_t)arena_end,
-                        .model_offset = (size_t)model_offset,
-                        .end = (size_t)end};
+    m->space = space;
+    m->arena_bytes = (size_t)arena_end;
+    m->model_offset = (size_t)model_offset;
+    m->end = (size_t)end;
     *out = m;
     return TARS_OK;
 }
 
 void guest_memory_destroy(guest_memory *m) {
     if (m) {
+        platform_space_unmap(&m->view);
         platform_space_release(m->space, RESERVED_BYTES + GUARD_BYTES);
         free(m);
     }

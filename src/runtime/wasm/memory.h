@@ -19,8 +19,9 @@ typedef struct guest_memory {
     uint8_t *space;
     size_t arena_bytes; /* whole pages */
     size_t model_offset;
-    size_t end;        /* behind the model, whole pages */
-    size_t size_bytes; /* of the linear memory now */
+    size_t end;            /* behind the model, whole pages */
+    size_t size_bytes;     /* of the linear memory now */
+    platform_mapping view; /* the model's pages in it */
 } guest_memory;
 
 /* UNAVAILABLE when arena and model exceed what 32-bit addresses reach. */
