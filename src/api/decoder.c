@@ -35,7 +35,7 @@ static void format_size(uint64_t bytes, char *out, size_t size) {
                 (unsigned long long)(tenths % 10));
 }
 
-static tars_status check_memory(const tars_job *job, uint64_t needed, tars_error *err) {
+tars_status decoder_check_memory(const tars_job *job, uint64_t needed, tars_error *err) {
     platform_memory_info memory = {0};
     uint64_t limit = job->request->limits.memory_bytes;
     if (limit == 0 && platform_memory(&memory, NULL) == TARS_OK) {
@@ -65,7 +65,7 @@ tars_status decoder_open(decoder *d, tars_job *job, size_t n_context, size_t max
     uint64_t needed =
         decoder_memory_bytes(d->model, n_context, job->kv_type, d->max_tokens, max_outputs,
                              job->n_threads, r->float_activations, r->session != NULL);
-    tars_status status = check_memory(job, needed, err);
+    tars_status status = decoder_check_memory(job, needed, err);
     if (status != TARS_OK) {
         return status;
     }

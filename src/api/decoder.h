@@ -40,6 +40,9 @@ enum { DECODER_DEFAULT_BATCH = 256 };
 uint64_t decoder_memory_bytes(const tars_model *m, size_t n_context, kv_type type, size_t batch,
                               size_t max_outputs, unsigned n_threads, bool float_activations,
                               bool has_session);
+/* OUT_OF_MEMORY when the request may not take, or the machine does not have, so many bytes (0: too
+ * many to count). */
+tars_status decoder_check_memory(const tars_job *job, uint64_t needed, tars_error *err);
 /* Refuses before it allocates when the memory is not there. */
 tars_status decoder_open(decoder *d, tars_job *job, size_t n_context, size_t max_outputs,
                          tars_error *err);

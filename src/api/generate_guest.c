@@ -69,13 +69,17 @@ static guest_client_request guest_request(const answer *a, const job_list *stops
 }
 
 /* Private memory of the guest: as much as native takes (addresses are smaller there), and its
- * own state. */
+ * own state; 0 when it cannot be counted. */
 static uint64_t guest_bytes(const tars_job *job, const guest_client_request *r) {
     enum { GUEST_STATE_BYTES = 3 << 20 }; /* data, stack, rings, table of layers */
     uint64_t lists = (uint64_t)r->wire.n_prompt + r->wire.n_replay + r->wire.max_tokens;
-    return job_estimate_bytes(job, r->wire.n_prompt) + lists * sizeof(int32_t) +
-           (uint64_t)r->n_vocab * sizeof(sampler_candidate) + r->wire.stop_bytes +
-           r->wire.n_stops * sizeof(tokenizer_text) + GUEST_STATE_BYTES;
+    uint64_t pass = decoder_memory_bytes(job->request->model, job->n_context, job->kv_type,
+                                         r->wire.batch, 1, 1, false, false);
+    if (pass == 0) {
+        return 0;
+    }
+    return pass + lists * sizeof(int32_t) + (uint64_t)r->n_vocab * sizeof(sampler_candidate) +
+           r->wire.stop_bytes + r->wire.n_stops * sizeof(tokenizer_text) + GUEST_STATE_BYTES;
 }
 
 /* Compiled code is kept in the store. What cannot be read or is not as it was written is compiled
@@ -120,14 +124,13 @@ static void take_result(answer *a, const wasm_outcome *outcome, uint64_t begin_n
     }
 }
 
+/* A session only saves work, which a fresh guest cannot: it computes the whole prompt. */
 static tars_status check_request(const tars_request *r, tars_error *err) {
-    const char *what = r->session             ? "sessions"
-                       : r->keep_logits       ? "keep_logits"
-                       : r->float_activations ? "float_activations"
-                                              : NULL;
-    return what ? error_set(err, TARS_UNSUPPORTED, "runtime wasm does not serve %s in this version",
-                            what)
-                : TARS_OK;
+    if (!r->keep_logits && !r->float_activations) {
+        return TARS_OK;
+    }
+    return error_set(err, TARS_UNSUPPORTED, "runtime wasm does not serve %s in this version",
+                     r->keep_logits ? "keep_logits" : "float_activations");
 }
 
 tars_status answer_in_guest(answer *a, tars_error *err) {
@@ -149,11 +152,12 @@ tars_status answer_in_guest(answer *a, tars_error *err) {
         wasm_outcome outcome = {0};
         wasm_artifacts artifacts = {a->job->context, load_artifact, save_artifact};
         uint64_t begin_ns = platform_clock_ns();
-        status = memory > SIZE_MAX
-                     ? job_no_memory(err)
-                     : wasm_run(&r->model->mapping, (size_t)memory, &request, &sink,
-                                deadline_ms > 0 ? deadline_ms + KILL_AFTER_DEADLINE_MS : 0,
-                                &artifacts, &outcome, err);
+        status = decoder_check_memory(a->job, memory, err);
+        if (status == TARS_OK) {
+            status = wasm_run(&r->model->mapping, (size_t)memory, &request, &sink,
+                              deadline_ms > 0 ? deadline_ms + KILL_AFTER_DEADLINE_MS : 0,
+                              &artifacts, &outcome, err);
+        }
         if (status == TARS_OK || status == TARS_CANCELLED) {
             take_result(a, &outcome, begin_ns);
             a->job->n_threads = 1;

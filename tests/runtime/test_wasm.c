@@ -78,6 +78,26 @@ static void answers_equal_native(void) {
     check_same(&r);
 }
 
+/* A session saves nothing in a guest, and changes nothing either. */
+static void sessions_are_served(void) {
+    if (!has_wasm()) {
+        return;
+    }
+    static outcome alone;
+    static outcome in_session;
+    tars_request r = plain(prompt);
+    r.policy.runtime = "wasm";
+    submit(&r, &alone);
+    tars_error err;
+    CHECK_INT(tars_session_create(context, tiny, NULL, &r.session, &err), TARS_OK);
+    for (int i = 0; i < 2; i++) {
+        submit(&r, &in_session);
+        CHECK_INT(in_session.status, TARS_OK);
+        CHECK_STRING(in_session.hash, alone.hash);
+    }
+    tars_session_destroy(r.session);
+}
+
 static void the_result_says_where_it_came_from(void) {
     if (!has_wasm()) {
         return;
@@ -116,6 +136,11 @@ static void refusals(void) {
     r.policy.force_isa = "avx2";
     submit(&r, &o);
     CHECK_INT(o.status, TARS_UNAVAILABLE);
+    r = plain(prompt);
+    r.policy.runtime = "wasm";
+    r.limits.memory_bytes = 1 << 20;
+    submit(&r, &o);
+    CHECK_INT(o.status, TARS_OUT_OF_MEMORY);
     r = plain(prompt);
     r.policy.runtime = "wasm";
     r.keep_logits = true;
@@ -391,6 +416,7 @@ static void a_cut_file_fails_the_request(void) {
 static const check_test tests[] = {
     {"a cut file fails the request", a_cut_file_fails_the_request},
     {"answers equal native", answers_equal_native},
+    {"sessions are served", sessions_are_served},
     {"the result says where it came from", the_result_says_where_it_came_from},
     {"refusals", refusals},
     {"cancelling and deadlines end a guest", cancelling_and_deadlines_end_a_guest},
