@@ -40,6 +40,7 @@ static guest_client_request guest_request(const answer *a, const job_list *stops
     const tars_model *m = r->model;
     bool is_replay = r->kind == TARS_REQUEST_REPLAY;
     size_t batch = r->batch_size > 0 ? r->batch_size : DECODER_DEFAULT_BATCH;
+    batch = batch < WIRE_MAX_BATCH ? batch : WIRE_MAX_BATCH;
     size_t n_prompt = job->prompt_ids.length / sizeof(int32_t);
     guest_client_request out = {.model_bytes = m->pack.size_bytes,
                                 .n_vocab = m->pack.hparams->n_vocab,

@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-enum { MAX_BATCH = 4096, MAX_STOP_BYTES = STOP_TEXT_MAX_COUNT * (STOP_TEXT_MAX_BYTES + 1) };
+enum { MAX_STOP_BYTES = STOP_TEXT_MAX_COUNT * (STOP_TEXT_MAX_BYTES + 1) };
 
 typedef struct guest {
     serve_place place;
@@ -105,7 +105,7 @@ static tars_status check_request(const guest *g, tars_error *err) {
     }
     if (r->n_prompt < 1 || r->n_context <= r->n_prompt || r->n_context > p->context_length ||
         r->max_tokens < 1 || r->max_tokens > r->n_context - r->n_prompt || r->batch < 1 ||
-        r->batch > MAX_BATCH) {
+        r->batch > WIRE_MAX_BATCH) {
         return error_set(err, TARS_MALFORMED,
                          "request of %u tokens, %u at most in return, in a context of %u and "
                          "batches of %u",

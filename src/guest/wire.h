@@ -31,7 +31,7 @@ enum {
     WIRE_MAGIC = 0x53524154,     /* "TARS" */
     WIRE_RING_BYTES = 64 << 10,  /* a power of two */
     WIRE_MAX_PAYLOAD = 16 << 10, /* of one frame */
-    WIRE_MAX_DATA_BYTES = 64 << 20
+    WIRE_MAX_BATCH = 4096
 };
 
 typedef enum wire_kind {
@@ -70,7 +70,7 @@ typedef struct wire_request {
     uint32_t kind; /* wire_request_kind */
     uint32_t max_tokens;
     uint32_t n_context;
-    uint32_t batch; /* tokens of the prompt in one pass */
+    uint32_t batch; /* tokens of the prompt in one pass, 1 … WIRE_MAX_BATCH */
     float temperature;
     uint32_t top_k;
     float top_p, min_p, repeat_penalty;

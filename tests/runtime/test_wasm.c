@@ -57,7 +57,7 @@ static void answers_equal_native(void) {
     for (uint64_t seed = 1; seed < 6; seed++) {
         r.sampling.seed = seed;
         r.kv_type = seed % 2 ? "f32" : "f16";
-        r.batch_size = (uint32_t)seed;
+        r.batch_size = seed == 5 ? 100000 : (uint32_t)seed;
         check_same(&r);
     }
     static outcome whole;
