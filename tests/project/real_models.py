@@ -92,6 +92,16 @@ def test_equal_bits():
             expected = expected or found
             assert found == expected, f"{isa}, {threads} threads: {found}, expected {expected}"
             seen.append(f"{isa}×{threads}")
+    for isa in ("", "wasm", "wasm_simd128", "scalar"):  # a fresh guest each
+        command = [TARS, *words, "--runtime", "wasm", "--json"] + (["--force-isa", isa] if isa else [])
+        result = subprocess.run(command, capture_output=True, timeout=300)
+        if result.returncode in (2, 5):
+            continue  # no such runtime in this build, or no such kernels in the guest
+        assert result.returncode == 0, f"wasm, {isa}: {result.stdout.decode()}"
+        found = json.loads(result.stdout)
+        assert found["logits_hash"] == expected, f"wasm, {isa}: {found['logits_hash']}, expected {expected}"
+        assert found["runtime"] == "wasm", found["runtime"]
+        seen.append(f"wasm:{found['isa']}")
     assert len(seen) >= 3, f"only {seen} ran"
     print(f"    equal: {' '.join(seen)}")
 
