@@ -125,7 +125,9 @@ static bool is_plain(const char *text) {
 static void print_scalar(cli *c, const config_value *value) {
     char bytes[256];
     text_buffer text;
-    bool is_choice = value->row && value->row->type == CONFIG_TYPE_ENUM;
+    /* "false" is a word like the others where words are expected */
+    bool is_choice = value->row && value->row->type == CONFIG_TYPE_ENUM &&
+                     (strcmp(value->text, "true") == 0 || strcmp(value->text, "false") == 0);
     if (value->kind == CONFIG_TEXT && (is_choice || is_plain(value->text))) {
         output_text(&c->out, value->text);
     } else if (value->kind == CONFIG_TEXT) {

@@ -113,9 +113,8 @@ static bool refuse_secret(check_context *c, const char *name, const yaml_entry *
         return false;
     }
     check_refuse(c, "C0111", entry->value->line, entry->value->column,
-                 "a secret is never written in a file; name a file with %s_file or a variable with "
-                 "%s_env",
-                 name, name);
+                 "a secret is never written in a file; name a file or a variable instead, with the "
+                 "key that ends with _file or _env");
     return true;
 }
 
@@ -234,7 +233,9 @@ static config_value *check_list(check_context *c, const schema_node *schema,
         size_t mark = check_enter(c, NULL, index++);
         config_value *item = of_maps ? check_node(c, schema->first, entry->value)
                                      : check_scalar(c, schema, entry->value);
-        if (item) {
+        if (item && item->kind == CONFIG_NULL && of_maps) {
+            check_refuse(c, "C0106", entry->line, entry->column, "expected a map, found nothing");
+        } else if (item) {
             value_append(list, item);
         }
         check_leave(c, mark);

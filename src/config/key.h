@@ -31,8 +31,7 @@ enum {
     CONFIG_KEY_REQUIRED = 1, /* wherever the map around it is present */
     CONFIG_KEY_RESTART = 2,  /* a change needs a restart */
     CONFIG_KEY_UNIQUE = 4,   /* a list without repetitions */
-    CONFIG_KEY_LIST = 8,     /* a list of values of the type */
-    CONFIG_KEY_IDENTITY = 16 /* an id that stands once in its file */
+    CONFIG_KEY_LIST = 8      /* a list of values of the type */
 };
 
 typedef struct config_key {

@@ -233,8 +233,8 @@ static void finish_tree(loader *in) {
     c->file = "default";
     check_leave(c, 0);
     layers_fill(c, in->c->schema, in->c->root);
-    rules_options options = {.insecure = in->options->insecure};
-    rules_check(in->c->root, &options, c->problems);
+    rules r = {in->c->root, c->problems, c->memory, in->options->insecure};
+    rules_check(&r);
 }
 
 /* XDG_CONFIG_HOME/tars or ~/.config/tars. */
