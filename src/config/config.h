@@ -62,6 +62,8 @@ typedef struct config_options {
     const char *const *environment; /* "NAME=value", NULL at the end; NULL itself: none */
     const char *const *settings;    /* "path=value" */
     size_t n_settings;
+    const char *text; /* instead of all files: one document with any of the four root keys */
+    size_t text_length;
     bool insecure; /* the start of a server without keys beyond loopback was asked for */
 } config_options;
 

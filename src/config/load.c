@@ -76,6 +76,18 @@ static bool read_file(loader *in, const char *path, char **text, size_t *length)
     return false;
 }
 
+static config_value *parse_tree(loader *in, const schema_node *schema, const char *file,
+                                config_layer layer, const char *text, size_t length) {
+    check_context *c = &in->check;
+    c->layer = layer;
+    c->file = file;
+    c->environment = in->environment;
+    const yaml_node *node = yaml_read(text, length, file, c->memory, c->problems);
+    config_value *tree = node ? check_node(c, schema, node) : NULL;
+    c->environment = NULL;
+    return tree && tree->kind == CONFIG_MAP ? tree : NULL;
+}
+
 static config_value *read_tree(loader *in, const schema_node *schema, const char *path,
                                config_layer layer) {
     char *text;
@@ -83,15 +95,9 @@ static config_value *read_tree(loader *in, const schema_node *schema, const char
     if (!path || !read_file(in, path, &text, &length)) {
         return NULL;
     }
-    check_context *c = &in->check;
-    c->layer = layer;
-    c->file = path;
-    c->environment = in->environment;
-    const yaml_node *node = yaml_read(text, length, path, c->memory, c->problems);
+    config_value *tree = parse_tree(in, schema, path, layer, text, length);
     free(text);
-    config_value *tree = node ? check_node(c, schema, node) : NULL;
-    c->environment = NULL;
-    return tree && tree->kind == CONFIG_MAP ? tree : NULL;
+    return tree;
 }
 
 static void add_tree(loader *in, config_value *tree) {
@@ -201,7 +207,7 @@ static bool is_plain_name(const char *name) {
     return name[0] != '\0' && name[strcspn(name, "./\\:")] == '\0';
 }
 
-static void add_layers(loader *in) {
+static void add_files(loader *in) {
     config *c = in->c;
     config_value *user_trees[N_FILE_ROWS] = {NULL};
     platform_layer_defaults(&in->check, c->schema, c->root);
@@ -220,6 +226,16 @@ static void add_layers(loader *in) {
         add_tree(in, user_trees[i]);
     }
     platform_layer_variables(&in->check, c->schema, c->root, in->environment);
+}
+
+static void add_layers(loader *in) {
+    config *c = in->c;
+    if (in->options->text) {
+        add_tree(in, parse_tree(in, c->schema, "text", CONFIG_LAYER_FOLDER, in->options->text,
+                                in->options->text_length));
+    } else {
+        add_files(in);
+    }
     assign_variables(&in->check, c->schema, c->root, in->environment);
     for (size_t i = 0; i < in->options->n_settings; i++) {
         assign_setting(&in->check, c->schema, c->root, in->options->settings[i]);
@@ -288,7 +304,8 @@ static tars_status prepare(loader *in, config_diagnostics *problems, tars_error 
         return error_set(err, TARS_OUT_OF_MEMORY, "no memory for the configuration");
     }
     c->root->kind = CONFIG_MAP;
-    return find_folders(in, err);
+    c->folder = "";
+    return in->options->text ? TARS_OK : find_folders(in, err);
 }
 
 /* The first error in one line, and how many there are. */

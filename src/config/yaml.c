@@ -298,11 +298,24 @@ static struct fy_token *tag_of(const struct fy_event *event) {
                                                 : NULL;
 }
 
+/* Line and column where an event begins, 1-based. The parser's marks of quoted texts and aliases
+ * are behind the quote and the star. */
+static void find_place(struct fy_event *event, int *line, int *column) {
+    struct fy_token *tag = tag_of(event);
+    const struct fy_mark *mark = tag ? fy_token_start_mark(tag) : fy_event_start_mark(event);
+    bool quoted = !tag && event->type == FYET_SCALAR && event->scalar.value &&
+                  (fy_token_scalar_style(event->scalar.value) == FYSS_SINGLE_QUOTED ||
+                   fy_token_scalar_style(event->scalar.value) == FYSS_DOUBLE_QUOTED);
+    *line = mark ? mark->line + 1 : 1;
+    *column = mark ? mark->column + (quoted || event->type == FYET_ALIAS ? 0 : 1) : 1;
+    *column = *column > 0 ? *column : 1;
+}
+
 /* False: stop reading, because of a refusal that was told or for want of memory. */
 static bool take(builder *b, struct fy_event *event) {
-    const struct fy_mark *mark = fy_event_start_mark(event);
-    int line = mark ? mark->line + 1 : 1;
-    int column = mark ? mark->column + 1 : 1;
+    int line;
+    int column;
+    find_place(event, &line, &column);
     if (tag_of(event)) {
         return refuse(b, "C0102", line, column,
                       "tags (a word that begins with !) are refused; remove it");
