@@ -4,7 +4,7 @@
 
 void config_origin_write(const config_origin *origin, text_buffer *out) {
     text_format(out, "%s", origin->place.file);
-    if (origin->place.line > 0) {
+    if (origin->place.line > 0 && origin->layer > CONFIG_LAYER_PLATFORM) {
         text_format(out, ":%d:%d", origin->place.line, origin->place.column);
     }
 }
