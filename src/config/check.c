@@ -399,7 +399,7 @@ static config_value *list_of_words(check_context *c, const schema_node *schema, 
             value_append(list, item);
         }
     }
-    if (list && schema->row->flags & CONFIG_KEY_UNIQUE) {
+    if (list && schema->row && schema->row->flags & CONFIG_KEY_UNIQUE) {
         check_unique(c, list);
     }
     return list;

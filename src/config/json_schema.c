@@ -180,7 +180,7 @@ static void write_list(const schema_node *node, json_writer *json) {
     json_key(json, "items");
     if (schema_is_list_of_maps(node)) {
         write_node(node->first, json);
-    } else {
+    } else if (node->row) {
         json_begin_object(json);
         write_scalar_type(node->row, json);
         json_end_object(json);
@@ -196,7 +196,7 @@ static void write_node(const schema_node *node, json_writer *json) {
         write_list(node, json);
     } else if (schema_is_map(node)) {
         write_map(node, json);
-    } else {
+    } else if (node->row) {
         write_scalar_type(node->row, json);
     }
     if (node->row) {
@@ -232,6 +232,10 @@ tars_status config_path_check(const char *path, tars_error *err) {
     path_parts parts;
     check_begin(&check, &memory, &problems);
     const schema_node *node = schema_build(&memory);
+    if (!node) {
+        pool_free(&memory);
+        return error_set(err, TARS_OUT_OF_MEMORY, "no memory for the table of keys");
+    }
     if (!path_split(path, strlen(path), &parts)) {
         error_set(err, TARS_USAGE, "\"%.80s\" is no path of keys", path);
         error_hint(err, "a path has names with points between: deployment.wasm.limits.memory");

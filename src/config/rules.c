@@ -187,6 +187,41 @@ static void check_specialization(const rules *r, const config_value *entry, cons
 
 /* ---- deployment -------------------------------------------------------------------------- */
 
+/* What this machine must be or have. */
+static void check_machine(const rules *r) {
+    static const char supported_path[] = "agents.global.environment.supported_platforms";
+    const config_value *supported = rules_at(r, supported_path);
+    const config_value *detect = rules_at(r, "agents.global.environment.auto_detect");
+    const char *platform = platform_name();
+    if (supported && detect && detect->boolean && strcmp(platform, "unknown") != 0 &&
+        !has_text(supported, platform)) {
+        rules_tell(r, "C0310", supported, supported_path,
+                   "this platform is %s, which is not in the list", platform);
+    }
+    const config_value *primary = rules_at(r, "agents.communication.transport.primary");
+    if (primary && strcmp(primary->text, "named-pipe") == 0 && strcmp(platform, "windows") != 0) {
+        rules_tell(r, "C0317", primary, "agents.communication.transport.primary",
+                   "named pipes are on Windows only, this platform is %s; take unix or memory",
+                   platform);
+    }
+    const config_value *vm = rules_at(r, "deployment.hyperlight.vm.memory");
+    const config_value *snapshot = rules_at(r, "deployment.hyperlight.vm.snapshot");
+    const config_value *max = rules_at(r, "deployment.hyperlight.pool.max");
+    const config_value *reserve = rules_at(r, "deployment.resources.allocation.reserve_percent");
+    platform_memory_info memory;
+    if (!vm || !max || !reserve || !snapshot || snapshot->boolean ||
+        platform_memory(&memory, NULL) != TARS_OK) {
+        return;
+    }
+    double usable = (double)memory.total_bytes * (100.0 - reserve->number) / 100.0;
+    if (vm->number * max->number > usable) {
+        rules_tell(r, "C0328", snapshot, "deployment.hyperlight",
+                   "without snapshots %lld machines need more memory than this one has after its "
+                   "reserve; lower pool.max or vm.memory",
+                   (long long)max->integer);
+    }
+}
+
 static void check_version(const rules *r) {
     const config_value *version = rules_at(r, "deployment.version");
     if (version && strcmp(version->text, "2") != 0 && strncmp(version->text, "2.", 2) != 0) {
@@ -419,6 +454,7 @@ void rules_check(const rules *r) {
     check_weights(r);
     rules_each(r, "agents.agent_types", check_agent_type);
     rules_each(r, "agents.specializations", check_specialization);
+    check_machine(r);
     check_version(r);
     check_default_model(r);
     check_priorities(r);

@@ -168,6 +168,28 @@ static void check_within(const rules *r, const config_value *inner, const config
     }
 }
 
+/* An agent takes no more than its type may. */
+static void check_resources(const rules *r, const config_value *agent, const char *path) {
+    const config_value *type = config_member(agent, "type");
+    const config_value *limits =
+        type && type->text
+            ? config_member(config_member(rules_at(r, "agents.agent_types"), type->text),
+                            "resources")
+            : NULL;
+    const config_value *most_memory = config_member(limits, "memory_limit_mb");
+    const config_value *most_percent = config_member(limits, "cpu_limit_percent");
+    const config_value *memory = config_member(config_member(agent, "resources"), "memory");
+    const config_value *cpu = config_member(config_member(agent, "resources"), "cpu");
+    if (memory && most_memory && memory->integer > most_memory->integer) {
+        rules_tell(r, "C0344", memory, path, "an agent of type %.80s may take %lld MB of memory",
+                   type->text, (long long)(most_memory->integer / 1000000));
+    }
+    if (cpu && most_percent && cpu->integer > most_percent->integer * 10) {
+        rules_tell(r, "C0344", cpu, path, "an agent of type %.80s may take %lld %% of a core",
+                   type->text, (long long)most_percent->integer);
+    }
+}
+
 static void check_team(const rules *r, const members *found, const config_value *team,
                        const config_value *department, const char *path) {
     const config_value *lead = config_member(team, "lead");
@@ -181,6 +203,7 @@ static void check_team(const rules *r, const members *found, const config_value 
     const config_value *outer = config_member(team, "deployment") ? team : department;
     for (const config_value *agent = agents ? agents->first : NULL; agent; agent = agent->next) {
         check_within(r, agent, outer, path);
+        check_resources(r, agent, path);
     }
 }
 

@@ -2,6 +2,7 @@
 
 #include "base/utf8.h"
 
+#include <assert.h>
 #include <libfyaml.h>
 #include <stdlib.h>
 #include <string.h>
@@ -280,8 +281,10 @@ static bool drop_duplicates(builder *b, yaml_node *map) {
 }
 
 static bool close_frame(builder *b) {
+    assert(b->depth > 0); /* the parser ends only what it began */
     frame *f = &b->frames[b->depth - 1];
-    if (f->node->kind == YAML_MAP && !drop_duplicates(b, f->node)) {
+    yaml_node *node = f->node;
+    if (!node || (node->kind == YAML_MAP && !drop_duplicates(b, node))) {
         return false;
     }
     if (f->name) {

@@ -192,6 +192,13 @@ static void rules_between_keys_hold(void) {
         {"deployment: {security: {maximum: {network: none}, profiles: {a: {extends: trusted, "
          "network: allow-list}}}}",
          "1:93 C0333 deployment.security.profiles.a"},
+        {"agents: {communication: {transport: {primary: named-pipe}}}",
+         "1:47 C0317 agents.communication.transport.primary"},
+        {"agents: {global: {environment: {supported_platforms: []}}}",
+         "1:54 C0310 agents.global.environment.supported_platforms"},
+        {"agents: {global: {environment: {supported_platforms: [], auto_detect: false}}}", ""},
+        {"deployment: {hyperlight: {vm: {snapshot: false, memory: 900TB}}}",
+         "1:42 C0328 deployment.hyperlight"},
         {"agents: {monitoring: {health_checks: {timeout_seconds: 15}}}",
          "1:56 C0316 agents.monitoring.health_checks.timeout_seconds"},
     };
@@ -209,6 +216,9 @@ static void the_organisation_is_one(void) {
          "1:180 C0340 tree.organization.departments.d.teams.t"},
         {TEAM "a-1, agents: [{name: A, id: a-1, type: QA}, {name: A, id: a-1, type: QA}]}}}}}}",
          "1:182 C0341 tree.organization.departments.d.teams.t.agents[1]"},
+        {TEAM "a-1, agents: [{name: A, id: a-1, type: QA, resources: {memory: 300MB, cpu: 0.2}}]"
+              "}}}}}}\nagents: {agent_types: {QA: {max_instances: 1}}}",
+         "1:187 C0344 tree.organization.departments.d.teams.t"},
         {"tree: {metadata: {total_agents: 2}, organization: {leadership: [{name: A, id: a}]}}",
          "1:33 C0302 tree.metadata.total_agents"},
         {"tree: {organization: {leadership: [{name: A, id: a}]}}\n"
@@ -435,6 +445,29 @@ static void the_schema_is_json(void) {
     free(memory);
 }
 
+/* What a row promises is there: words for people, choices for enums, limits in order. */
+static void tables_are_sound(void) {
+    static const config_key_table *const tables[] = {
+        &config_keys_agents, &config_keys_deployment,   &config_keys_targets,
+        &config_keys_tree,   &config_keys_organization,
+    };
+    size_t count = 0;
+    for (size_t t = 0; t < sizeof tables / sizeof tables[0]; t++) {
+        for (size_t i = 0; i < tables[t]->count; i++) {
+            const config_key *row = &tables[t]->rows[i];
+            bool good = row->text && row->text[0] && row->text[strlen(row->text) - 1] != '.' &&
+                        (row->type != CONFIG_TYPE_ENUM || row->choices) &&
+                        row->minimum <= row->maximum &&
+                        !(row->flags & CONFIG_KEY_REQUIRED && row->standard);
+            if (!good) {
+                check_fail(__FILE__, __LINE__, "the row of %s is not sound", row->path);
+            }
+            count++;
+        }
+    }
+    CHECK(count > 350);
+}
+
 static void paths_are_checked(void) {
     tars_error err;
     CHECK_INT(config_path_check("deployment.wasm.limits", &err), TARS_OK);
@@ -459,6 +492,7 @@ static const check_test tests[] = {
     {"limits of size, depth and aliases hold", limits_hold},
     {"defaults read back", defaults_read_back},
     {"the schema is JSON", the_schema_is_json},
+    {"tables are sound", tables_are_sound},
     {"paths are checked", paths_are_checked},
 };
 CHECK_MAIN(tests)
