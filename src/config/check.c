@@ -6,7 +6,8 @@
 
 #include <string.h>
 
-enum { NAME_BYTES = 128 };
+/* Maps whose keys are names of the user's are bounded, since rules look names up one by one. */
+enum { NAME_BYTES = 128, MAX_NAMES = 1000 };
 
 void check_begin(check_context *c, pool *memory, config_diagnostics *problems) {
     *c = (check_context){.memory = memory, .problems = problems, .file = ""};
@@ -349,6 +350,11 @@ static config_value *check_map(check_context *c, const schema_node *schema, cons
     if (node->kind != YAML_MAP) {
         check_refuse(c, "C0106", node->line, node->column, "expected a map, found %s",
                      kind_words(node));
+        return NULL;
+    }
+    if (schema_child(schema, "*") && node->count > MAX_NAMES) {
+        check_refuse(c, "C0107", node->line, node->column,
+                     "the map has %zu names, at most %d are allowed", node->count, (int)MAX_NAMES);
         return NULL;
     }
     config_value *map = new_value(c, CONFIG_MAP, schema, node->line, node->column);

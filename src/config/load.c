@@ -50,13 +50,14 @@ static const char *join(pool *memory, const char *folder, const char *name, cons
     return text.truncated ? NULL : pool_text(memory, text.data, text.length);
 }
 
-/* Reads a file into *text; false when it is not there, or after a diagnostic. */
-static bool read_file(loader *in, const char *path, char **text, size_t *length) {
+/* Reads a file into *text; false when it is not there, or after a diagnostic. A file that a folder
+ * lists and that is not there is a link to nowhere, which is a mistake. */
+static bool read_file(loader *in, const char *path, bool is_listed, char **text, size_t *length) {
     platform_kind kind;
     tars_error err;
     error_clear(&err);
     tars_status status = platform_path_kind(path, &kind, NULL, &err);
-    if (status == TARS_OK && kind == PLATFORM_KIND_MISSING) {
+    if (status == TARS_OK && kind == PLATFORM_KIND_MISSING && !is_listed) {
         return false;
     }
     if (status == TARS_OK) {
@@ -88,11 +89,15 @@ static config_value *parse_tree(loader *in, const schema_node *schema, const cha
     return tree && tree->kind == CONFIG_MAP ? tree : NULL;
 }
 
+static bool layer_is_listed(config_layer layer) {
+    return layer == CONFIG_LAYER_DROP_IN || layer == CONFIG_LAYER_ENVIRONMENT;
+}
+
 static config_value *read_tree(loader *in, const schema_node *schema, const char *path,
                                config_layer layer) {
     char *text;
     size_t length;
-    if (!path || !read_file(in, path, &text, &length)) {
+    if (!path || !read_file(in, path, layer_is_listed(layer), &text, &length)) {
         return NULL;
     }
     config_value *tree = parse_tree(in, schema, path, layer, text, length);

@@ -285,8 +285,10 @@ static bool leads_up(const char *path) {
 static void check_platform(const rules *r, const config_value *entry, const char *path) {
     const config_value *paths = config_member(entry, "paths");
     for (const config_value *a = paths ? paths->first : NULL; a; a = a->next) {
-        /* the user's own folders come from the environment and may be relative */
-        if (a->origin.layer != CONFIG_LAYER_PLATFORM && !is_absolute(a->text)) {
+        /* the user's own folders come from the environment, where a relative one is good */
+        bool is_written =
+            a->origin.layer != CONFIG_LAYER_PLATFORM && a->origin.layer != CONFIG_LAYER_VARIABLE;
+        if (is_written && !is_absolute(a->text)) {
             rules_tell(r, "C0325", a, path, "paths.%s must be absolute, found \"%.200s\"", a->name,
                        a->text);
         } else if (leads_up(a->text)) {

@@ -83,7 +83,7 @@ deployment() {
     TARS__DEPLOYMENT__LOGGING__KEEP=4 capture "$TARS" config show --config "$dir" \
         --set deployment.logging.keep=5 --origin deployment.logging
     expect_output "keep: 5  # --set"
-    TARS_ENVIRONMENT=test capture "$TARS" config show --config "$dir" --origin deployment.logging
+    TARS_ENVIRONMENT="test" capture "$TARS" config show --config "$dir" --origin deployment.logging
     expect_output "keep: 2  # $dir/deployment.config.d/10.yaml:1:45"
 }
 
@@ -152,4 +152,26 @@ deployment() {
     expect_json "d['\$schema'].startswith('https://json-schema.org/')"
     expect_json "d['properties']['deployment']['properties']['wasm']['properties']['max_instances']['maximum'] == 100000"
     expect_json "set(d['properties']) == {'agents','deployment','tree','organization'}"
+}
+
+@test "files that cannot be read are mistakes, and byte order marks and CR LF are none" {
+    mkdir -p "$dir/deployment.config.d"
+    printf '\357\273\277deployment:\r\n  region: here\r\n' >"$dir/deployment.config.yaml"
+    capture "$TARS" config show --config "$dir" deployment.region
+    [ "$output" = here ] || fail "expected here"
+    ln -s nowhere "$dir/deployment.config.d/10.yaml"
+    capture "$TARS" config check --config "$dir"
+    expect_status 2
+    expect_output "$dir/deployment.config.d/10.yaml:1:1: error[C0100]: "
+    rm "$dir/deployment.config.d/10.yaml"
+    head -c 1048577 /dev/zero | tr '\0' ' ' >"$dir/deployment.config.d/20.yaml"
+    capture "$TARS" config check --config "$dir"
+    expect_status 2
+    expect_output "$dir/deployment.config.d/20.yaml:1:1: error[C0102]: "
+}
+
+@test "relative folders of the environment are good" {
+    cd "$BATS_TEST_TMPDIR"
+    TARS_CONFIG_DIR=config TARS_DATA_DIR=data capture "$TARS" config check
+    expect_status 0
 }
