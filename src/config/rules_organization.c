@@ -171,11 +171,11 @@ static void check_within(const rules *r, const config_value *inner, const config
 /* An agent takes no more than its type may. */
 static void check_resources(const rules *r, const config_value *agent, const char *path) {
     const config_value *type = config_member(agent, "type");
-    const config_value *limits =
-        type && type->text
-            ? config_member(config_member(rules_at(r, "agents.agent_types"), type->text),
-                            "resources")
-            : NULL;
+    if (!type || !type->text) {
+        return;
+    }
+    const config_value *rows = rules_at(r, "agents.agent_types");
+    const config_value *limits = config_member(config_member(rows, type->text), "resources");
     const config_value *most_memory = config_member(limits, "memory_limit_mb");
     const config_value *most_percent = config_member(limits, "cpu_limit_percent");
     const config_value *memory = config_member(config_member(agent, "resources"), "memory");
