@@ -27,6 +27,9 @@ const char *platform_os_container(void);
 /* Data folder of a user without a system-wide one; false when there is no home. */
 bool platform_os_user_data_path(char *out, size_t size_bytes);
 
+/* The process's variables, "NAME=value". */
+const char *const *platform_os_environment(void);
+
 /* The mappings that a guard watches; posix/guard.c and windows/mapping.c. */
 bool platform_guard_add(platform_mapping *mapping);
 void platform_guard_remove(platform_mapping *mapping);

@@ -4,22 +4,26 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Where an installation for the whole machine keeps its data. NULL: with the user's own. */
+/* Where an installation for the whole machine keeps its files. NULL: with the user's own. */
 typedef struct platform_row {
     const char *name;
-    const char *data;
+    const char *install, *data, *logs, *config, *temporary;
     bool any_user; /* not only for root: the image belongs to this program */
 } platform_row;
 
+#define CONTAINER_PLACES "/app", "/app/data", "/app/logs", "/app/config", "/tmp", true
+
 static const platform_row rows[] = {
-    {"linux", "/var/lib/tars", false},
-    {"macos", "/usr/local/var/lib/tars", false},
-    {"windows", "C:\\ProgramData\\TARS", false},
-    {"docker", "/app/data", true},
-    {"kubernetes", "/app/data", true},
-    {"hyperlight", "/app/data", true},
-    {"wasm", "/app/data", true},
-    {"unknown", NULL, false},
+    {"linux", "/opt/tars", "/var/lib/tars", "/var/log/tars", "/etc/tars", "/tmp/tars", false},
+    {"macos", "/usr/local/opt/tars", "/usr/local/var/lib/tars", "/usr/local/var/log/tars",
+     "/usr/local/etc/tars", "/tmp/tars", false},
+    {"windows", "C:\\Program Files\\TARS", "C:\\ProgramData\\TARS", "C:\\ProgramData\\TARS\\Logs",
+     "C:\\ProgramData\\TARS\\Config", "C:\\ProgramData\\TARS\\Temp", false},
+    {"docker", CONTAINER_PLACES},
+    {"kubernetes", CONTAINER_PLACES},
+    {"hyperlight", CONTAINER_PLACES},
+    {"wasm", CONTAINER_PLACES},
+    {"unknown", NULL, NULL, NULL, NULL, NULL, false},
 };
 enum { N_ROWS = sizeof rows / sizeof rows[0] };
 
@@ -47,6 +51,10 @@ const char *platform_environment(const char *name) {
     return value && value[0] ? value : NULL;
 }
 
+const char *const *platform_environment_block(void) {
+    return platform_os_environment();
+}
+
 const char *platform_name(void) {
     bool stated;
     return current_row(&stated)->name;
@@ -64,6 +72,20 @@ static tars_status set_path(const char *path, char *out, size_t size_bytes, tars
     return TARS_OK;
 }
 
+platform_places platform_default_places(void) {
+    bool stated;
+    const platform_row *row = current_row(&stated);
+    platform_places places = {row->install,   row->data,
+                              row->logs,      row->config,
+                              row->temporary, platform_is_root() || (stated && row->any_user)};
+    if (!places.ours && row->any_user) { /* a container that was made for us has the folder */
+        platform_kind kind;
+        places.ours = platform_path_kind(row->data, &kind, NULL, NULL) == TARS_OK &&
+                      kind == PLATFORM_KIND_FOLDER;
+    }
+    return places;
+}
+
 tars_status platform_data_path(char *out, size_t size_bytes, tars_error *err) {
     static const char *const variables[] = {"TARS_HOME", "TARS_DATA_DIR"};
     for (size_t i = 0; i < sizeof variables / sizeof variables[0]; i++) {
@@ -72,16 +94,9 @@ tars_status platform_data_path(char *out, size_t size_bytes, tars_error *err) {
             return set_path(value, out, size_bytes, err);
         }
     }
-    bool stated;
-    const platform_row *row = current_row(&stated);
-    bool ours = platform_is_root() || (stated && row->any_user);
-    if (!ours && row->any_user) { /* a container that was made for us has the folder */
-        platform_kind kind;
-        ours = platform_path_kind(row->data, &kind, NULL, NULL) == TARS_OK &&
-               kind == PLATFORM_KIND_FOLDER;
-    }
-    if (row->data && ours) {
-        return set_path(row->data, out, size_bytes, err);
+    platform_places places = platform_default_places();
+    if (places.data && places.ours) {
+        return set_path(places.data, out, size_bytes, err);
     }
     if (platform_os_user_data_path(out, size_bytes)) {
         return TARS_OK;

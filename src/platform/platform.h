@@ -431,8 +431,16 @@ void platform_ignore_broken_pipes(void);
 /* The value of an environment variable, or NULL when it is unset or empty. Valid until the
  * environment changes. */
 const char *platform_environment(const char *name);
+/* All variables as "NAME=value", NULL at the end. Valid until the environment changes. */
+const char *const *platform_environment_block(void);
 /* "linux", "macos", "windows", "docker", "kubernetes" …: TARS_PLATFORM, or what is detected. */
 const char *platform_name(void);
+/* Folders of an installation for the whole machine, from a table; NULL: this platform has none. */
+typedef struct platform_places {
+    const char *install, *data, *logs, *config, *temporary;
+    bool ours; /* this process uses them: root, or a container that was made for the program */
+} platform_places;
+platform_places platform_default_places(void);
 /* Where models and keys live: TARS_HOME, TARS_DATA_DIR, the platform's data path for root and in
  * containers, else XDG_DATA_HOME/tars or ~/.local/share/tars. Makes nothing. */
 tars_status platform_data_path(char *out, size_t size_bytes, tars_error *err);

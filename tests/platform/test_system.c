@@ -350,6 +350,34 @@ static void places(void) {
     }
 }
 
+static bool environment_has(const char *variable) {
+    for (const char *const *v = platform_environment_block(); *v; v++) {
+        if (strcmp(*v, variable) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void default_places(void) {
+    setenv("TARS_BLOCK_TEST", "a=b", 1);
+    CHECK(environment_has("TARS_BLOCK_TEST=a=b"));
+    unsetenv("TARS_BLOCK_TEST");
+    CHECK(!environment_has("TARS_BLOCK_TEST=a=b"));
+    setenv("TARS_PLATFORM", "docker", 1);
+    platform_places container = platform_default_places();
+    CHECK(container.ours);
+    CHECK_STRING(container.config, "/app/config");
+    setenv("TARS_PLATFORM", "linux", 1);
+    platform_places machine = platform_default_places();
+    CHECK_INT(machine.ours, platform_is_root());
+    CHECK_STRING(machine.config, "/etc/tars");
+    CHECK_STRING(machine.logs, "/var/log/tars");
+    setenv("TARS_PLATFORM", "something", 1);
+    CHECK(platform_default_places().config == NULL);
+    unsetenv("TARS_PLATFORM");
+}
+
 static void other_places(void) {
     char path[PLATFORM_PATH_BYTES], expected[PLATFORM_PATH_BYTES];
     tars_error err;
@@ -383,6 +411,7 @@ static const check_test tests[] = {
     {"memory is known", memory_is_known},
     {"used memory is measured", used_memory_is_measured},
     {"places", places},
+    {"default places and variables", default_places},
     {"other places", other_places},
 };
 CHECK_MAIN(tests)

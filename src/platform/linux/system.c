@@ -199,3 +199,7 @@ tars_status platform_executable_path(char *out, size_t size_bytes, tars_error *e
     out[n] = '\0';
     return TARS_OK;
 }
+
+const char *const *platform_os_environment(void) {
+    return (const char *const *)environ;
+}

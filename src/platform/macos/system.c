@@ -1,5 +1,6 @@
 #include "platform/internal.h"
 
+#include <crt_externs.h>
 #include <errno.h>
 #include <mach-o/dyld.h>
 #include <mach/mach.h>
@@ -102,4 +103,9 @@ tars_status platform_mapping_pages(const platform_mapping *mapping, platform_pag
     (void)mapping;
     *out = (platform_page_report){.kind = "small"};
     return platform_not_here(err, "the report on mapped pages");
+}
+
+/* A library has no `environ` of its own here. */
+const char *const *platform_os_environment(void) {
+    return (const char *const *)*_NSGetEnviron();
 }

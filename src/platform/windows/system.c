@@ -2,6 +2,7 @@
 #include "platform/windows/native.h"
 
 #include <psapi.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* ---- clocks and random ------------------------------------------------------------------- */
@@ -128,6 +129,10 @@ bool platform_os_user_data_path(char *out, size_t size_bytes) {
     text_init(&text, out + used, size_bytes - used);
     text_append_string(&text, "\\TARS");
     return !text.truncated;
+}
+
+const char *const *platform_os_environment(void) {
+    return (const char *const *)_environ;
 }
 
 tars_status platform_executable_path(char *out, size_t size_bytes, tars_error *err) {

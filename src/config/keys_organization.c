@@ -1,0 +1,92 @@
+#include "config/key.h"
+
+#define ROOT "organization."
+#define EXECUTIVE ROOT "executive.*."
+#define DEPARTMENT ROOT "departments.*."
+#define TEAM DEPARTMENT "teams.*."
+#define AGENT TEAM "agents[]."
+#define MEMBER DEPARTMENT "agents[]."
+#define SWARM ROOT "swarms.*."
+
+static const char *const bus_types[] = {"event_driven", NULL};
+static const char *const serializations[] = {"json", "cbor", NULL};
+static const char *const patterns[] = {"request_response", "publish_subscribe",
+                                       "workflow_orchestration", "swarm_coordination", NULL};
+
+static const config_key rows[] = {
+    {ROOT "name", CONFIG_TYPE_STRING, .text = "name of the organisation"},
+    {ROOT "version", CONFIG_TYPE_STRING, .text = "version of the document"},
+    {ROOT "last_updated", CONFIG_TYPE_DATE, .text = "day of the latest change"},
+    {EXECUTIVE "name", CONFIG_TYPE_STRING, CONFIG_KEY_REQUIRED, .text = "name of the leader"},
+    {EXECUTIVE "id", CONFIG_TYPE_ID, CONFIG_KEY_REQUIRED,
+     .text = "id of the leader, once in the file"},
+    {EXECUTIVE "role", CONFIG_TYPE_STRING, .text = "role of the leader"},
+    {EXECUTIVE "type", CONFIG_TYPE_STRING, .text = "one of agent_types"},
+    {EXECUTIVE "specialization", CONFIG_TYPE_STRING, .text = "one of specializations"},
+    {EXECUTIVE "capabilities", CONFIG_TYPE_CAPABILITY, CONFIG_KEY_LIST | CONFIG_KEY_UNIQUE,
+     .text = "what the leader can do"},
+    {EXECUTIVE "responsibilities", CONFIG_TYPE_STRING, CONFIG_KEY_LIST,
+     .text = "what the leader answers for"},
+    {EXECUTIVE "status", CONFIG_TYPE_STRING, .text = "state of the leader"},
+    {DEPARTMENT "name", CONFIG_TYPE_STRING, CONFIG_KEY_REQUIRED, .text = "name of the department"},
+    {DEPARTMENT "id", CONFIG_TYPE_ID, CONFIG_KEY_REQUIRED,
+     .text = "id of the department, once in the file"},
+    {DEPARTMENT "head", CONFIG_TYPE_STRING, CONFIG_KEY_REQUIRED,
+     .text = "id of the agent that leads it"},
+    {DEPARTMENT "mission", CONFIG_TYPE_STRING, .text = "what it is for"},
+    {TEAM "name", CONFIG_TYPE_STRING, CONFIG_KEY_REQUIRED, .text = "name of the team"},
+    {TEAM "id", CONFIG_TYPE_ID, CONFIG_KEY_REQUIRED, .text = "id of the team, once in the file"},
+    {TEAM "lead", CONFIG_TYPE_STRING, CONFIG_KEY_REQUIRED, .text = "id of the agent that leads it"},
+    {TEAM "mission", CONFIG_TYPE_STRING, .text = "what it is for"},
+    {AGENT "name", CONFIG_TYPE_STRING, CONFIG_KEY_REQUIRED, .text = "name of the agent"},
+    {AGENT "id", CONFIG_TYPE_ID, CONFIG_KEY_REQUIRED, .text = "id of the agent, once in the file"},
+    {AGENT "role", CONFIG_TYPE_STRING, .text = "role of the agent"},
+    {AGENT "type", CONFIG_TYPE_STRING, .text = "one of agent_types"},
+    {AGENT "specialization", CONFIG_TYPE_STRING, .text = "one of specializations"},
+    {AGENT "capabilities", CONFIG_TYPE_CAPABILITY, CONFIG_KEY_LIST | CONFIG_KEY_UNIQUE,
+     .text = "what the agent can do"},
+    {AGENT "responsibilities", CONFIG_TYPE_STRING, CONFIG_KEY_LIST,
+     .text = "what the agent answers for"},
+    {AGENT "status", CONFIG_TYPE_STRING, .text = "state of the agent"},
+    {MEMBER "name", CONFIG_TYPE_STRING, CONFIG_KEY_REQUIRED, .text = "name of the agent"},
+    {MEMBER "id", CONFIG_TYPE_ID, CONFIG_KEY_REQUIRED, .text = "id of the agent, once in the file"},
+    {MEMBER "role", CONFIG_TYPE_STRING, .text = "role of the agent"},
+    {MEMBER "type", CONFIG_TYPE_STRING, .text = "one of agent_types"},
+    {MEMBER "specialization", CONFIG_TYPE_STRING, .text = "one of specializations"},
+    {MEMBER "capabilities", CONFIG_TYPE_CAPABILITY, CONFIG_KEY_LIST | CONFIG_KEY_UNIQUE,
+     .text = "what the agent can do"},
+    {MEMBER "responsibilities", CONFIG_TYPE_STRING, CONFIG_KEY_LIST,
+     .text = "what the agent answers for"},
+    {MEMBER "status", CONFIG_TYPE_STRING, .text = "state of the agent"},
+    {SWARM "name", CONFIG_TYPE_STRING, CONFIG_KEY_REQUIRED, .text = "name of the swarm"},
+    {SWARM "id", CONFIG_TYPE_ID, CONFIG_KEY_REQUIRED, .text = "id of the swarm, once in the file"},
+    {SWARM "purpose", CONFIG_TYPE_STRING, .text = "what it is for"},
+    {SWARM "coordinator", CONFIG_TYPE_STRING, CONFIG_KEY_REQUIRED,
+     .text = "id of the agent that coordinates it"},
+    {SWARM "agents[].id", CONFIG_TYPE_ID, CONFIG_KEY_REQUIRED, .text = "id of the member"},
+    {SWARM "agents[].type", CONFIG_TYPE_STRING, .text = "one of agent_types"},
+    {ROOT "communication.message_bus.type", CONFIG_TYPE_ENUM, .choices = bus_types,
+     .text = "kind of the bus"},
+    {ROOT "communication.message_bus.protocol", CONFIG_TYPE_STRING, .text = "protocol of the bus"},
+    {ROOT "communication.message_bus.serialization", CONFIG_TYPE_ENUM, .choices = serializations,
+     .text = "form of the messages"},
+    {ROOT "communication.coordination_patterns", CONFIG_TYPE_ENUM,
+     CONFIG_KEY_LIST | CONFIG_KEY_UNIQUE, .choices = patterns, .text = "patterns in use"},
+    {ROOT "lifecycle.states", CONFIG_TYPE_STRING, CONFIG_KEY_LIST | CONFIG_KEY_UNIQUE,
+     .text = "the six states of an agent"},
+    {ROOT "lifecycle.transitions", CONFIG_TYPE_FREE, .text = "the transitions between them"},
+    {ROOT "resources.compute_allocation.cpu_cores", CONFIG_TYPE_CPU, .minimum = 1,
+     .maximum = 1000000000.0, .text = "cores of the whole organisation"},
+    {ROOT "resources.compute_allocation.memory_gb", CONFIG_TYPE_SIZE, .minimum = 1,
+     .maximum = 1e+18, .text = "memory of the whole organisation"},
+    {ROOT "resources.compute_allocation.gpu_memory_gb", CONFIG_TYPE_SIZE, .minimum = 0,
+     .maximum = 1e+18, .text = "memory of devices of the whole organisation"},
+    {ROOT "resources.agent_limits.max_concurrent_agents", CONFIG_TYPE_INT, .standard = "100",
+     .minimum = 1, .maximum = 10000,
+     .text = "agents at once; the smaller of this and of agents.config holds"},
+    {ROOT "resources.agent_limits.max_memory_per_agent_mb", CONFIG_TYPE_SIZE, .standard = "512",
+     .minimum = 16000000.0, .maximum = 1000000000000000.0, .text = "memory of one agent"},
+    {ROOT "resources.agent_limits.max_execution_time_minutes", CONFIG_TYPE_DURATION,
+     .standard = "30", .minimum = 1, .maximum = 31536000000.0, .text = "time for one task"},
+};
+const config_key_table config_keys_organization = CONFIG_KEY_TABLE(rows);
