@@ -87,19 +87,21 @@ static void lay_out_records(uint32_t type, const activations *in, size_t token, 
     }
 }
 
-/* The weights of a unit: nibbles or bytes of four columns by two. `quants` is the vector of rows in
- * the block. Bytes and nibbles that stay in the upper part of a 16-bit lane count 256-fold. */
-WASM_INLINE void unpack(uint32_t type, size_t unit, const uint8_t *quants, v128_t *w) {
+/* `count` vectors of weights of a unit from its vector `first` on, split in two each. `quants` is
+ * the vector of rows in the block. Bytes and nibbles that stay in the upper part of a 16-bit lane
+ * count 256-fold. */
+WASM_INLINE void unpack(uint32_t type, size_t unit, const uint8_t *quants, int first, int count,
+                        v128_t *w) {
     const v128_t upper = wasm_i16x8_const_splat((int16_t)0xFF00);
 #pragma GCC unroll 4
-    for (int j = 0; j < 4; j++) {
+    for (int j = 0; j < count; j++) {
         if (type == TENSOR_Q8_0) {
-            v128_t raw = wasm_v128_load(quants + 256 * unit + 64 * j);
+            v128_t raw = wasm_v128_load(quants + 256 * unit + 64 * (first + j));
             w[2 * j] = wasm_i16x8_shl(raw, 8);
             w[2 * j + 1] = wasm_v128_and(raw, upper);
             continue;
         }
-        v128_t raw = wasm_v128_load(quants + 64 * j);
+        v128_t raw = wasm_v128_load(quants + 64 * (first + j));
 #if defined(__wasm_relaxed_simd__)
         w[2 * j] = wasm_v128_and(raw, wasm_i8x16_const_splat(15));
         w[2 * j + 1] = wasm_v128_and(wasm_u16x8_shr(raw, 4), wasm_i8x16_const_splat(15));
@@ -115,16 +117,21 @@ WASM_INLINE void unpack(uint32_t type, size_t unit, const uint8_t *quants, v128_
     }
 }
 
+#define KEEP_MEMORY() __asm__ volatile("" ::: "memory")
+/* Hides where an address comes from, so that clang does not split it in two. */
+#define OPAQUE(value) __asm__("" : "+r"(value))
+
 /* acc += w · x for `count` vectors. Relaxed products of nibbles: 16-bit pairs, exact for a second
- * operand of 0…127, and eight of at most 15 · 127 · 2 = 3,810 fit. Else 32-bit sums in units of
- * 1/256: 32 · 128 · 127 · 256 fits. */
+ * operand of 0…127, and eight of at most 15 · 127 · 2 = 3,810 fit; the sum that could saturate is
+ * one that clang does not turn around. Else 32-bit sums in units of 1/256: 32 · 128 · 127 · 256
+ * fits. */
 WASM_INLINE v128_t multiply(uint32_t type, v128_t acc, const v128_t *w, const v128_t *x,
                             int count) {
 #pragma GCC unroll 8
     for (int i = 0; i < count; i++) {
 #if defined(__wasm_relaxed_simd__)
         if (type != TENSOR_Q8_0) {
-            acc = wasm_i16x8_add(acc, wasm_i16x8_relaxed_dot_i8x16_i7x16(x[i], w[i]));
+            acc = wasm_i16x8_add_sat(acc, wasm_i16x8_relaxed_dot_i8x16_i7x16(x[i], w[i]));
             continue;
         }
 #endif
@@ -166,8 +173,6 @@ WASM_INLINE void widen_16(const uint8_t *p, v128_t *to) {
     }
 }
 
-#define KEEP_MEMORY() __asm__ volatile("" ::: "memory")
-
 /* One block of one token: the inputs stay in registers while all rows go by. */
 WASM_INLINE void block_of_one(uint32_t type, const uint8_t *quants, const v128_t *record,
                               work_area *area) {
@@ -181,10 +186,15 @@ WASM_INLINE void block_of_one(uint32_t type, const uint8_t *quants, const v128_t
         }
 #pragma GCC unroll 4
         for (size_t rows = 0; rows < 4; rows++) {
-            v128_t w[UNIT];
-            unpack(type, unit, quants + 16 * rows, w);
             v128_t acc = unit == 0 ? wasm_i32x4_const_splat(0) : area->partial[0][rows];
-            acc = multiply(type, acc, w, x, UNIT);
+#pragma GCC unroll 2
+            for (int half = 0; half < 2; half++) {
+                v128_t w[UNIT / 2];
+                unpack(type, unit, quants + 16 * rows, 2 * half, 2, w);
+                acc = multiply(type, acc, w, x + half * UNIT / 2, UNIT / 2);
+                area->part = acc; /* asks for it now */
+                KEEP_MEMORY();
+            }
             if (unit + 1 < units_of(type)) {
                 area->partial[0][rows] = acc;
             } else {
@@ -205,7 +215,7 @@ WASM_INLINE void block_of_many(uint32_t type, const uint8_t *quants, const v128_
             v128_t w[UNIT];
             const v128_t *x = record + unit * UNIT;
             const v128_t *last = record + units_of(type) * UNIT;
-            unpack(type, unit, quants + 16 * rows, w);
+            unpack(type, unit, quants + 16 * rows, 0, 4, w);
 #pragma clang loop unroll(disable)
             for (size_t t = 0; t < n; t++) {
                 v128_t acc = unit == 0 ? wasm_i32x4_const_splat(0) : area->partial[t][rows];
@@ -213,6 +223,8 @@ WASM_INLINE void block_of_many(uint32_t type, const uint8_t *quants, const v128_
                 area->part = acc; /* asks for it now */
                 KEEP_MEMORY();
                 acc = multiply(type, acc, w + UNIT / 2, x + UNIT / 2, UNIT / 2);
+                area->part = acc;
+                KEEP_MEMORY();
                 if (unit + 1 < units_of(type)) {
                     area->partial[t][rows] = acc;
                 } else {
@@ -255,11 +267,13 @@ WASM_INLINE void group_32(uint32_t type, const tile_32 *tile, const uint8_t *gro
             if (type == TENSOR_Q4_1) {
                 widen_16(segment + l.mins + 32 * b, area->minimum);
             }
+            const uint8_t *quants = segment + l.quants + block_bytes * b;
+            OPAQUE(quants);
             KEEP_MEMORY();
             if (is_single) {
-                block_of_one(type, segment + l.quants + block_bytes * b, record, area);
+                block_of_one(type, quants, record, area);
             } else {
-                block_of_many(type, segment + l.quants + block_bytes * b, record, n, area);
+                block_of_many(type, quants, record, n, area);
             }
         }
         for (size_t t = 0; t < n; t++) {
@@ -298,7 +312,7 @@ WASM_INLINE void matmul_32(uint32_t type, const matmul_task *task) {
     const size_t n_tile = most < TOKENS_MAX ? most : TOKENS_MAX;
     work_area on_stack;
     work_area *area = &on_stack;
-    __asm__("" : "+r"(area)); /* clang may not keep parts of it in variables */
+    OPAQUE(area); /* or clang keeps parts of it in variables */
     for (size_t t = task->token_begin; t < task->token_end;) {
         size_t left = task->token_end - t;
         size_t n = left < n_tile ? left : n_tile;
