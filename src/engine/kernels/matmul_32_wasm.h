@@ -122,16 +122,15 @@ WASM_INLINE void unpack(uint32_t type, size_t unit, const uint8_t *quants, int f
 #define OPAQUE(value) __asm__("" : "+r"(value))
 
 /* acc += w · x for `count` vectors. Relaxed products of nibbles: 16-bit pairs, exact for a second
- * operand of 0…127, and eight of at most 15 · 127 · 2 = 3,810 fit; the sum that could saturate is
- * one that clang does not turn around. Else 32-bit sums in units of 1/256: 32 · 128 · 127 · 256
- * fits. */
+ * operand of 0…127, and eight of at most 15 · 127 · 2 = 3,810 fit. Else 32-bit sums in units of
+ * 1/256: 32 · 128 · 127 · 256 fits. */
 WASM_INLINE v128_t multiply(uint32_t type, v128_t acc, const v128_t *w, const v128_t *x,
                             int count) {
 #pragma GCC unroll 8
     for (int i = 0; i < count; i++) {
 #if defined(__wasm_relaxed_simd__)
         if (type != TENSOR_Q8_0) {
-            acc = wasm_i16x8_add_sat(acc, wasm_i16x8_relaxed_dot_i8x16_i7x16(x[i], w[i]));
+            acc = wasm_i16x8_add(acc, wasm_i16x8_relaxed_dot_i8x16_i7x16(x[i], w[i]));
             continue;
         }
 #endif
@@ -214,10 +213,10 @@ WASM_INLINE void block_of_many(uint32_t type, const uint8_t *quants, const v128_
         for (size_t unit = 0; unit < units_of(type); unit++) {
             v128_t w[UNIT];
             const v128_t *x = record + unit * UNIT;
-            const v128_t *last = record + units_of(type) * UNIT;
             unpack(type, unit, quants + 16 * rows, 0, 4, w);
 #pragma clang loop unroll(disable)
             for (size_t t = 0; t < n; t++) {
+                OPAQUE(x);
                 v128_t acc = unit == 0 ? wasm_i32x4_const_splat(0) : area->partial[t][rows];
                 acc = multiply(type, acc, w, x, UNIT / 2);
                 area->part = acc; /* asks for it now */
@@ -228,11 +227,11 @@ WASM_INLINE void block_of_many(uint32_t type, const uint8_t *quants, const v128_
                 if (unit + 1 < units_of(type)) {
                     area->partial[t][rows] = acc;
                 } else {
+                    const v128_t *last = x + (units_of(type) - unit) * UNIT;
                     add_block(type, acc, last, area, rows, &area->sums[t][rows]);
                 }
                 KEEP_MEMORY();
                 x += record_vectors(type);
-                last += record_vectors(type);
             }
         }
     }
