@@ -36,8 +36,8 @@ static void *memory_of(size_t size_bytes) {
     return memory;
 }
 
-/* Random bytes whose 16-bit halves are all finite and normal as half-precision scales, as in models;
- * denormals would be measured otherwise. */
+/* Random bytes whose 16-bit halves are all finite and normal as half-precision scales, as in
+ * models; denormals would be measured otherwise. */
 static void fill(uint8_t *bytes, size_t count) {
     uint32_t state = 1;
     for (size_t i = 0; i < count; i++) {

@@ -117,10 +117,6 @@ WASM_INLINE void unpack(uint32_t type, size_t unit, const uint8_t *quants, int f
     }
 }
 
-#define KEEP_MEMORY() __asm__ volatile("" ::: "memory")
-/* Hides where an address comes from, so that clang does not split it in two. */
-#define OPAQUE(value) __asm__("" : "+r"(value))
-
 /* acc += w · x for `count` vectors. Relaxed products of nibbles: 16-bit pairs, exact for a second
  * operand of 0…127, and eight of at most 15 · 127 · 2 = 3,810 fit. Else 32-bit sums in units of
  * 1/256: 32 · 128 · 127 · 256 fits. */

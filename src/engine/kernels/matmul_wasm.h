@@ -24,10 +24,6 @@ WASM_INLINE size_t width_at(size_t n_columns, size_t k) {
     return n_columns - k < PACK_SEGMENT ? n_columns - k : PACK_SEGMENT;
 }
 
-/* Nothing moves across: clang would hoist loads far ahead of their use, and the sixteen registers
- * of x86 would not hold them. */
-#define KEEP_ORDER() __asm__ volatile("" ::: "memory")
-
 WASM_INLINE v128_t lane_of(v128_t v, int lane) {
     switch (lane) {
     case 0:
@@ -80,7 +76,7 @@ WASM_INLINE void dot_nibbles(const uint8_t *quants, const int8_t *const *x, v128
                 acc[t][r] = wasm_i16x8_add(acc[t][r], wasm_i16x8_add(a, b));
             }
         }
-        KEEP_ORDER();
+        KEEP_MEMORY();
     }
 }
 
@@ -125,7 +121,7 @@ WASM_INLINE void dot_nibbles(const uint8_t *quants, const int8_t *const *x, v128
                 a = add_dot_16(a, wasm_v128_and(raw, wasm_i16x8_const_splat(0x00F0)), f2);
                 acc[t][r] = add_dot_16(a, wasm_u16x8_shr(raw, 12), f3);
             }
-            KEEP_ORDER();
+            KEEP_MEMORY();
         }
     }
 }

@@ -10,6 +10,11 @@
 #include <wasm_simd128.h>
 
 #define WASM_INLINE static inline __attribute__((always_inline))
+/* No load or store moves across: clang would hoist loads far ahead of their use, and the sixteen
+ * registers of x86 would not hold them. */
+#define KEEP_MEMORY() __asm__ volatile("" ::: "memory")
+/* Hides where an address comes from, so that clang does not split it in two. */
+#define OPAQUE(address) __asm__("" : "+r"(address))
 
 WASM_INLINE v128_t load_4(const float *p) {
     return wasm_v128_load(p);
