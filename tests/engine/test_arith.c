@@ -9,6 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#if defined(__wasm__)
+#include "engine/kernels/vector_math_wasm.h"
+#endif
 #if defined(__x86_64__)
 #include "engine/kernels/vector_math_avx2.h"
 #include "engine/kernels/vector_math_avx512.h"
@@ -602,6 +605,86 @@ static void avx512_equals_scalar(void) {
 
 #endif
 
+#if defined(__wasm__)
+
+/* This file is compiled without relaxed SIMD: the sum by way of double precision is what is tested;
+ * the instruction is compared in test_kernels. */
+static void wasm_fma_is_exact(void) {
+    uint64_t state = 9;
+    for (size_t i = 0; i < 1000000; i++) {
+        float a[4], b[4], c[4], found[4];
+        for (size_t lane = 0; lane < 4; lane++) {
+            uint64_t v[3];
+            random_triple(&state, i + lane, v, 8, 23);
+            a[lane] = arith_from_bits((uint32_t)v[0]);
+            b[lane] = arith_from_bits((uint32_t)v[1]);
+            c[lane] = arith_from_bits((uint32_t)v[2]);
+        }
+        store_4(found, fma_4(load_4(a), load_4(b), load_4(c)));
+        for (size_t lane = 0; lane < 4; lane++) {
+            if (!same_float(found[lane], arith_soft_fma(a[lane], b[lane], c[lane]))) {
+                check_fail(__FILE__, __LINE__, "fma(%a, %a, %a) is %a", (double)a[lane],
+                           (double)b[lane], (double)c[lane], (double)found[lane]);
+            }
+        }
+    }
+}
+
+static void wasm_halves_equal_scalar(void) {
+    for (uint32_t first = 0; first < 0x10000; first += 4) {
+        uint16_t halves[4];
+        float any[4], finite[4];
+        for (uint32_t lane = 0; lane < 4; lane++) {
+            halves[lane] = (uint16_t)(first + lane);
+        }
+        store_4(any, widen_any(load_upper(halves)));
+        store_4(finite, widen_finite(load_upper(halves)));
+        for (size_t lane = 0; lane < 4; lane++) {
+            float expected = arith_f16_to_f32(halves[lane]);
+            CHECK(same_float(any[lane], expected));
+            CHECK((halves[lane] & 0x7C00) == 0x7C00 || same_float(finite[lane], expected));
+        }
+    }
+    for (uint64_t bits = 0; bits < UINT64_C(1) << 32;
+         bits += 4 * 331) { /* every 1,324th and next */
+        float x[4];
+        uint32_t found[4];
+        for (uint32_t lane = 0; lane < 4; lane++) {
+            x[lane] = arith_from_bits((uint32_t)bits + lane);
+        }
+        wasm_v128_store(found, vector_narrow_f16(load_4(x)));
+        for (size_t lane = 0; lane < 4; lane++) {
+            CHECK_INT(found[lane], arith_f32_to_f16(x[lane]));
+        }
+    }
+}
+
+typedef struct wasm_case {
+    const char *name;
+    float (*scalar)(float);
+    v128_t (*vector)(v128_t);
+} wasm_case;
+
+static void wasm_functions_equal_scalar(void) {
+    static const wasm_case cases[] = {{"exp", arith_exp, vector_exp},
+                                      {"silu", arith_silu, vector_silu},
+                                      {"erf", arith_erf, vector_erf},
+                                      {"gelu_erf", arith_gelu_erf, vector_gelu_erf},
+                                      {"gelu_tanh", arith_gelu_tanh, vector_gelu_tanh}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        for (uint64_t bits = 0; bits < UINT64_C(1) << 32; bits += 2039) {
+            float x = arith_from_bits((uint32_t)bits);
+            float found = wasm_f32x4_extract_lane(cases[i].vector(wasm_f32x4_splat(x)), 0);
+            if (!same_float(found, cases[i].scalar(x))) {
+                check_fail(__FILE__, __LINE__, "%s(%a) is %a, expected %a", cases[i].name,
+                           (double)x, (double)found, (double)cases[i].scalar(x));
+            }
+        }
+    }
+}
+
+#endif
+
 /* ---- the same bits everywhere -------------------------------------------------------------- */
 
 /* In the order of arith_cases (tools/arith_accuracy hashes). A new value here is a new arithmetic
@@ -656,6 +739,11 @@ static const check_test tests[] = {
     {"software fma equals the instruction", software_fma_equals_the_instruction},
     {"AVX2 equals scalar", avx2_equals_scalar},
     {"AVX-512 equals scalar", avx512_equals_scalar},
+#if defined(__wasm__)
+    {"WebAssembly's fused multiply-add is exact", wasm_fma_is_exact},
+    {"WebAssembly's halves equal scalar", wasm_halves_equal_scalar},
+    {"WebAssembly's functions equal scalar", wasm_functions_equal_scalar},
+#endif
     {"results have the same bits on every target", results_have_the_same_bits_on_every_target},
 };
 

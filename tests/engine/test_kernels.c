@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_COLUMNS = 2048, MAX_TOKENS = 11, MAX_GROUPS = 3 };
+enum { MAX_COLUMNS = 4608, RANDOM_COLUMNS = 1024, MAX_TOKENS = 11, MAX_GROUPS = 3 };
 
 static const uint32_t types[] = {TENSOR_F32,  TENSOR_F16,  TENSOR_BF16, TENSOR_Q4_0,
                                  TENSOR_Q4_1, TENSOR_Q8_0, TENSOR_Q4_K, TENSOR_Q6_K};
@@ -132,8 +132,8 @@ static void compare_product(const kernel_table *kernels, uint32_t type, size_t n
                         .out = &in->out[0][0][0],
                         .out_stride = MAX_GROUPS * 16};
     kernel_scalar.matmul[type](&task);
-    /* the tokens cut in two, to meet every tile size */
-    size_t cut = check_random(state) % (MAX_TOKENS + 1);
+    /* the tokens cut in two, to meet every tile size; one alone may go in longer stretches */
+    size_t cut = n_columns > RANDOM_COLUMNS ? 1 : check_random(state) % (MAX_TOKENS + 1);
     task.out = &in->out[1][0][0];
     task.token_end = cut;
     kernels->matmul[type](&task);
@@ -187,13 +187,15 @@ static void products_of(const kernel_table *kernels) {
     for (size_t i = 0; i < N_TYPES; i++) {
         size_t block = tensor_type_get(types[i])->block_size;
         for (int round = 0; round < 24; round++) {
-            size_t n_columns = block * (1 + check_random(&state) % (MAX_COLUMNS / 2 / block));
+            size_t n_columns = block * (1 + check_random(&state) % (RANDOM_COLUMNS / block));
             if (block == 1) {
                 n_columns = 1 + check_random(&state) % 700;
             }
             compare_product(kernels, types[i], n_columns, 1 + (size_t)round % MAX_GROUPS, &state,
                             in);
         }
+        size_t wide = MAX_COLUMNS - (block == 32 ? 96 : 0); /* the last segment is shorter */
+        compare_product(kernels, types[i], wide, 1, &state, in);
     }
     free(in);
 }

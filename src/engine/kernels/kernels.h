@@ -123,8 +123,8 @@ extern const kernel_table kernel_avx512;
 #elif defined(__wasm__)
 extern const kernel_table kernel_wasm; /* with relaxed SIMD */
 extern const kernel_table kernel_wasm_simd128;
-/* True when this host's relaxed multiply-add rounds once, which kernel_wasm needs; a guest asks when
- * it starts. */
+/* True when this host's relaxed multiply-add rounds once, which kernel_wasm needs; a guest asks
+ * when it starts. */
 bool kernel_wasm_is_fused(void);
 #endif
 

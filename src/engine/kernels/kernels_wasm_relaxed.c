@@ -1,5 +1,6 @@
 /* The kernels for hosts with relaxed SIMD and a fused multiply-add, as any CPU of the last ten
  * years has it. */
+#include "engine/kernels/matmul_32_wasm.h"
 #include "engine/kernels/matmul_wasm.h"
 #include "engine/kernels/vector_wasm.h"
 

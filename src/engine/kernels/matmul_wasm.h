@@ -24,15 +24,6 @@ WASM_INLINE size_t width_at(size_t n_columns, size_t k) {
     return n_columns - k < PACK_SEGMENT ? n_columns - k : PACK_SEGMENT;
 }
 
-/* Nothing moves across: clang would hoist loads far ahead of their use, and the sixteen registers
- * of x86 would not hold them. */
-#define KEEP_ORDER() __asm__ volatile("" ::: "memory")
-
-/* Columns of one token for 16-bit products: even and odd ones in separate vectors. */
-typedef struct columns_16 {
-    v128_t even, odd; /* 8 of each */
-} columns_16;
-
 WASM_INLINE v128_t lane_of(v128_t v, int lane) {
     switch (lane) {
     case 0:
@@ -85,7 +76,7 @@ WASM_INLINE void dot_nibbles(const uint8_t *quants, const int8_t *const *x, v128
                 acc[t][r] = wasm_i16x8_add(acc[t][r], wasm_i16x8_add(a, b));
             }
         }
-        KEEP_ORDER();
+        KEEP_MEMORY();
     }
 }
 
@@ -130,7 +121,7 @@ WASM_INLINE void dot_nibbles(const uint8_t *quants, const int8_t *const *x, v128
                 a = add_dot_16(a, wasm_v128_and(raw, wasm_i16x8_const_splat(0x00F0)), f2);
                 acc[t][r] = add_dot_16(a, wasm_u16x8_shr(raw, 12), f3);
             }
-            KEEP_ORDER();
+            KEEP_MEMORY();
         }
     }
 }
@@ -144,73 +135,6 @@ WASM_INLINE v128_t scaled_nibble_sums(v128_t acc, v128_t sc) {
 }
 
 #endif
-
-/* acc[t][r] (32-bit, in units of 1/256) += bytes · x: a 16-bit lane holds the weights of an even
- * and an odd column, and each is brought to the upper byte: 32 · 128 · 127 · 256 fits 32 bits. */
-WASM_INLINE void dot_bytes(const uint8_t *quants, const int8_t *const *x, v128_t (*acc)[ROWS],
-                           int rows, int n) {
-#pragma GCC unroll 2
-    for (int half = 0; half < 2; half++) {
-        columns_16 c[TILE];
-#pragma GCC unroll 4
-        for (int t = 0; t < n; t++) {
-            v128_t raw = wasm_v128_load(x[t] + 16 * half);
-            c[t].even = wasm_i16x8_shr(wasm_i16x8_shl(raw, 8), 8);
-            c[t].odd = wasm_i16x8_shr(raw, 8);
-        }
-#pragma GCC unroll 4
-        for (int j = 0; j < 4; j++) {
-            v128_t even[ROWS];
-            v128_t odd[ROWS];
-#pragma GCC unroll 4
-            for (int r = 0; r < rows; r++) {
-                v128_t raw = wasm_v128_load(quants + 64 * (4 * half + j) + 16 * r);
-                even[r] = wasm_i16x8_shl(raw, 8);
-                odd[r] = wasm_v128_and(raw, wasm_i16x8_const_splat((int16_t)0xFF00));
-            }
-#pragma GCC unroll 4
-            for (int t = 0; t < n; t++) {
-                v128_t x_even = lane_of(c[t].even, j);
-                v128_t x_odd = lane_of(c[t].odd, j);
-#pragma GCC unroll 4
-                for (int r = 0; r < rows; r++) {
-                    acc[t][r] = add_dot_16(acc[t][r], even[r], x_even);
-                    acc[t][r] = add_dot_16(acc[t][r], odd[r], x_odd);
-                }
-            }
-            KEEP_ORDER();
-        }
-    }
-}
-
-/* The sums of one block of 32; Q4_0 counts from −8. */
-WASM_INLINE v128_t whole_sums(uint32_t type, v128_t acc, int32_t sum_of_x) {
-    v128_t isum = type == TENSOR_Q8_0 ? wasm_i32x4_shr(acc, 8) : nibble_sums(acc);
-    if (type == TENSOR_Q4_0) {
-        isum = wasm_i32x4_sub(isum, wasm_i32x4_splat(8 * sum_of_x));
-    }
-    return wasm_f32x4_convert_i32x4(isum);
-}
-
-/* Scales one block's sums and adds them to the segment's. */
-WASM_INLINE void scale_block(uint32_t type, const uint8_t *scales, const uint8_t *mins,
-                             const activations *in, size_t at, v128_t (*acc)[ROWS],
-                             v128_t (*sum)[ROWS], int rows, int n) {
-#pragma GCC unroll 4
-    for (int r = 0; r < rows; r++) {
-        v128_t scale = widen_finite(load_upper(scales + 8 * r));
-        v128_t minimum = type == TENSOR_Q4_1 ? widen_finite(load_upper(mins + 8 * r)) : scale;
-#pragma GCC unroll 4
-        for (int t = 0; t < n; t++) {
-            size_t i = at + (size_t)t * in->block_stride;
-            v128_t both = wasm_f32x4_mul(scale, wasm_v128_load32_splat(in->d + i));
-            sum[t][r] = fma_4(whole_sums(type, acc[t][r], in->sums[i]), both, sum[t][r]);
-            if (type == TENSOR_Q4_1) {
-                sum[t][r] = fma_4(minimum, wasm_v128_load32_splat(in->ds + i), sum[t][r]);
-            }
-        }
-    }
-}
 
 WASM_INLINE void clear(v128_t (*v)[ROWS], int rows, int n) {
 #pragma GCC unroll 4
@@ -241,49 +165,6 @@ WASM_INLINE void store_tile(const token_tile *tile, v128_t (*total)[ROWS], int r
                     total[t][r]);
         }
     }
-}
-
-WASM_INLINE void block32_tile(uint32_t type, const token_tile *tile, int rows, int n) {
-    const activations *in = tile->in;
-    const size_t block_bytes = type == TENSOR_Q8_0 ? 512 : 256;
-    const uint8_t *segment = tile->group;
-    v128_t total[TILE][ROWS];
-    const int8_t *x[TILE];
-    clear(total, rows, n);
-#pragma GCC unroll 4
-    for (int t = 0; t < n; t++) {
-        x[t] = in->q + (tile->token + (size_t)t) * in->q_stride;
-    }
-    size_t at = tile->token * in->block_stride;
-    for (size_t k = 0; k < in->n_columns; k += PACK_SEGMENT) {
-        size_t width = width_at(in->n_columns, k);
-        segment_layout l = pack_segment_layout(type, width);
-        const uint8_t *scales = segment + l.scales + 8 * tile->first;
-        const uint8_t *mins = segment + l.mins + 8 * tile->first;
-        const uint8_t *quants = segment + l.quants + 16 * tile->first;
-        v128_t sum[TILE][ROWS];
-        clear(sum, rows, n);
-        for (size_t b = 0; b < width / 32; b++, at++) {
-            v128_t acc[TILE][ROWS];
-            clear(acc, rows, n);
-            if (type == TENSOR_Q8_0) {
-                dot_bytes(quants, x, acc, rows, n);
-            } else {
-                dot_nibbles(quants, x, acc, rows, n);
-            }
-            scale_block(type, scales, mins, in, at, acc, sum, rows, n);
-            quants += block_bytes;
-            scales += 32;
-            mins += 32;
-#pragma GCC unroll 4
-            for (int t = 0; t < n; t++) {
-                x[t] += 32;
-            }
-        }
-        add_segment(total, sum, rows, n);
-        segment += l.size_bytes;
-    }
-    store_tile(tile, total, rows, n);
 }
 
 /* Two neighbouring sums of 32 columns as the pair of 16-bit numbers that the dot product wants. */
@@ -468,9 +349,7 @@ WASM_INLINE void float_tile(uint32_t type, const token_tile *tile, int rows, int
 WASM_INLINE void run_tile(uint32_t type, token_tile *tile, int rows, int n) {
     for (size_t first = 0; first < 4; first += (size_t)rows) {
         tile->first = first;
-        if (type == TENSOR_Q4_0 || type == TENSOR_Q4_1 || type == TENSOR_Q8_0) {
-            block32_tile(type, tile, rows, n);
-        } else if (type == TENSOR_Q4_K || type == TENSOR_Q6_K) {
+        if (type == TENSOR_Q4_K || type == TENSOR_Q6_K) {
             block256_tile(type, tile, rows, n);
         } else {
             float_tile(type, tile, rows, n);
@@ -478,7 +357,7 @@ WASM_INLINE void run_tile(uint32_t type, token_tile *tile, int rows, int n) {
     }
 }
 
-WASM_INLINE void matmul(uint32_t type, const matmul_task *task) {
+WASM_INLINE void matmul_tiles(uint32_t type, const matmul_task *task) {
     for (size_t g = task->group_begin; g < task->group_end; g++) {
         token_tile at = {.group = task->weights + g * task->group_bytes,
                          .in = task->in,
@@ -502,28 +381,19 @@ WASM_INLINE void matmul(uint32_t type, const matmul_task *task) {
 }
 
 static void matmul_f32(const matmul_task *task) {
-    matmul(TENSOR_F32, task);
+    matmul_tiles(TENSOR_F32, task);
 }
 static void matmul_f16(const matmul_task *task) {
-    matmul(TENSOR_F16, task);
+    matmul_tiles(TENSOR_F16, task);
 }
 static void matmul_bf16(const matmul_task *task) {
-    matmul(TENSOR_BF16, task);
-}
-static void matmul_q4_0(const matmul_task *task) {
-    matmul(TENSOR_Q4_0, task);
-}
-static void matmul_q4_1(const matmul_task *task) {
-    matmul(TENSOR_Q4_1, task);
-}
-static void matmul_q8_0(const matmul_task *task) {
-    matmul(TENSOR_Q8_0, task);
+    matmul_tiles(TENSOR_BF16, task);
 }
 static void matmul_q4_k(const matmul_task *task) {
-    matmul(TENSOR_Q4_K, task);
+    matmul_tiles(TENSOR_Q4_K, task);
 }
 static void matmul_q6_k(const matmul_task *task) {
-    matmul(TENSOR_Q6_K, task);
+    matmul_tiles(TENSOR_Q6_K, task);
 }
 
 #endif

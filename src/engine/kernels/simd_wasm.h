@@ -10,6 +10,11 @@
 #include <wasm_simd128.h>
 
 #define WASM_INLINE static inline __attribute__((always_inline))
+/* No load or store moves across: clang would hoist loads far ahead of their use, and the sixteen
+ * registers of x86 would not hold them. */
+#define KEEP_MEMORY() __asm__ volatile("" ::: "memory")
+/* Hides where an address comes from, so that clang does not split it in two. */
+#define OPAQUE(address) __asm__("" : "+r"(address))
 
 WASM_INLINE v128_t load_4(const float *p) {
     return wasm_v128_load(p);
@@ -19,47 +24,52 @@ WASM_INLINE void store_4(float *p, v128_t value) {
     wasm_v128_store(p, value);
 }
 
-/* Two lanes of a sum of exact products, rounded to odd where the narrowing to single would
- * otherwise see a tie that is none; see arith_soft_fma. */
-WASM_INLINE v128_t sum_for_narrowing(v128_t product, v128_t addend) {
-    const v128_t low = wasm_i64x2_const_splat(0x0FFFFFFF);
+/* Two lanes of product + addend, where `sum` is its rounding to double: rounded to odd instead
+ * where the narrowing to single might see a tie that is none; see arith_soft_fma. */
+WASM_INLINE v128_t rounded_to_odd(v128_t product, v128_t addend, v128_t sum) {
+    const v128_t zero = wasm_f64x2_const_splat(0.0);
     const v128_t exponent = wasm_i64x2_const_splat(0x7FF0000000000000);
-    v128_t sum = wasm_f64x2_add(product, addend);
-    v128_t may_tie = wasm_i64x2_eq(wasm_v128_and(sum, low), wasm_i64x2_const_splat(0));
-    if (wasm_v128_any_true(may_tie)) {
-        v128_t back = wasm_f64x2_sub(sum, product);
-        v128_t error = wasm_f64x2_add(wasm_f64x2_sub(product, wasm_f64x2_sub(sum, back)),
-                                      wasm_f64x2_sub(addend, back));
-        v128_t zero = wasm_f64x2_const_splat(0.0);
-        v128_t is_finite = wasm_i64x2_ne(wasm_v128_and(sum, exponent), exponent);
-        v128_t change =
-            wasm_v128_and(wasm_f64x2_ne(error, zero), wasm_v128_and(may_tie, is_finite));
-        /* away from zero where the error has the sign of the sum, else towards it */
-        v128_t away = wasm_i64x2_eq(wasm_f64x2_gt(error, zero), wasm_f64x2_gt(sum, zero));
-        v128_t step =
-            wasm_v128_bitselect(wasm_i64x2_const_splat(1), wasm_i64x2_const_splat(-1), away);
-        sum = wasm_i64x2_add(sum, wasm_v128_and(step, change));
+    v128_t may_tie = wasm_i64x2_eq(wasm_v128_and(sum, wasm_i64x2_const_splat(0x0FFFFFFF)), zero);
+    v128_t is_finite = wasm_i64x2_ne(wasm_v128_and(sum, exponent), exponent);
+    v128_t back = wasm_f64x2_sub(sum, product);
+    v128_t error = wasm_f64x2_add(wasm_f64x2_sub(product, wasm_f64x2_sub(sum, back)),
+                                  wasm_f64x2_sub(addend, back));
+    v128_t change = wasm_v128_and(wasm_f64x2_ne(error, zero), wasm_v128_and(may_tie, is_finite));
+    /* away from zero where the error has the sign of the sum, else towards it */
+    v128_t away = wasm_i64x2_eq(wasm_f64x2_gt(error, zero), wasm_f64x2_gt(sum, zero));
+    v128_t step = wasm_v128_bitselect(wasm_i64x2_const_splat(1), wasm_i64x2_const_splat(-1), away);
+    return wasm_i64x2_add(sum, wasm_v128_and(step, change));
+}
+
+WASM_INLINE v128_t promote_high(v128_t x) {
+    return wasm_f64x2_promote_low_f32x4(wasm_i64x2_shuffle(x, x, 1, 1));
+}
+
+/* a·b + c rounded once, without the instruction. */
+WASM_INLINE v128_t exact_fma_4(v128_t a, v128_t b, v128_t c) {
+    v128_t product_low =
+        wasm_f64x2_mul(wasm_f64x2_promote_low_f32x4(a), wasm_f64x2_promote_low_f32x4(b));
+    v128_t product_high = wasm_f64x2_mul(promote_high(a), promote_high(b));
+    v128_t c_low = wasm_f64x2_promote_low_f32x4(c);
+    v128_t c_high = promote_high(c);
+    v128_t low = wasm_f64x2_add(product_low, c_low);
+    v128_t high = wasm_f64x2_add(product_high, c_high);
+    v128_t last_words = wasm_v128_and(wasm_i32x4_shuffle(low, high, 0, 2, 4, 6),
+                                      wasm_i32x4_const_splat(0x0FFFFFFF));
+    if (!wasm_i32x4_all_true(last_words)) {
+        low = rounded_to_odd(product_low, c_low, low);
+        high = rounded_to_odd(product_high, c_high, high);
     }
-    return sum;
+    return wasm_i64x2_shuffle(wasm_f32x4_demote_f64x2_zero(low), wasm_f32x4_demote_f64x2_zero(high),
+                              0, 2);
 }
 
-WASM_INLINE v128_t upper_half(v128_t x) {
-    return wasm_i64x2_shuffle(x, x, 1, 1);
-}
-
-/* a·b + c rounded once, as arith_fma. */
+/* As arith_fma. */
 WASM_INLINE v128_t fma_4(v128_t a, v128_t b, v128_t c) {
 #if defined(__wasm_relaxed_simd__)
     return wasm_f32x4_relaxed_madd(a, b, c);
 #else
-    v128_t low = sum_for_narrowing(
-        wasm_f64x2_mul(wasm_f64x2_promote_low_f32x4(a), wasm_f64x2_promote_low_f32x4(b)),
-        wasm_f64x2_promote_low_f32x4(c));
-    v128_t high = sum_for_narrowing(wasm_f64x2_mul(wasm_f64x2_promote_low_f32x4(upper_half(a)),
-                                                   wasm_f64x2_promote_low_f32x4(upper_half(b))),
-                                    wasm_f64x2_promote_low_f32x4(upper_half(c)));
-    return wasm_i64x2_shuffle(wasm_f32x4_demote_f64x2_zero(low), wasm_f32x4_demote_f64x2_zero(high),
-                              0, 2);
+    return exact_fma_4(a, b, c);
 #endif
 }
 
