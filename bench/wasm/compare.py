@@ -10,6 +10,7 @@ cached one with 64 tokens. Needs clang-19, wasi-libc and Wasmtime for Python.
 """
 
 import argparse
+import ctypes
 import os
 import pathlib
 import statistics
@@ -37,6 +38,14 @@ def build(preset, build_folder, compiler, output):
                     "bench/wasm/products.c", "-o", str(output)] + objects,
         cwd=ROOT, check=True,
     )
+
+
+def forbid_huge_pages():
+    """A model is mapped from a file, in small pages; anonymous memory may get huge ones, and not
+    equally often on both sides."""
+    PR_SET_THP_DISABLE = 41
+    if ctypes.CDLL(None).prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0) != 0:
+        print("compare.py: huge pages stay possible, streams may not compare", file=sys.stderr)
 
 
 class Guest:
@@ -74,6 +83,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=7)
     options = parser.parse_args()
     tables = options.tables.split(",")
+    forbid_huge_pages()
     with tempfile.TemporaryDirectory() as folder:
         native = pathlib.Path(folder) / "products"
         guest_path = pathlib.Path(folder) / "products.wasm"
