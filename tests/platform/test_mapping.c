@@ -85,24 +85,58 @@ static void refuses_what_cannot_be_mapped(void) {
     scratch_remove();
 }
 
-static void many_mappings_reach_a_limit(void) {
+/* Views of guests count as mappings do; here all of them lie at one place. */
+static void many_views_reach_a_limit(void) {
     scratch_make();
     const char *path = scratch_path("model");
     make_file(path, 100);
-    enum { MANY = 300 };
-    static platform_mapping mappings[MANY];
-    tars_error err;
+    enum { MANY = 5000, SPACE_BYTES = 2 << 20 };
+    static platform_mapping views[MANY];
+    platform_mapping model;
+    void *space = NULL;
+    tars_error err = {.status = TARS_OK};
+    CHECK_INT(platform_map(path, &model, &err), TARS_OK);
+    CHECK_INT(platform_space_reserve(SPACE_BYTES, &space, &err), TARS_OK);
     int n = 0;
-    while (n < MANY && platform_map(path, &mappings[n], &err) == TARS_OK) {
+    while (n < MANY && platform_space_map(space, 0, &model, &views[n], &err) == TARS_OK) {
         n++;
     }
-    CHECK(n >= 200 && n < MANY);
+    CHECK(n >= 4000 && n < MANY);
     CHECK_INT(err.status, TARS_LIMIT);
+    platform_mapping other;
+    CHECK_INT(platform_map(path, &other, &err), TARS_LIMIT);
     while (n > 0) {
-        platform_unmap(&mappings[--n]);
+        platform_space_unmap(&views[--n]);
     }
-    CHECK_INT(platform_map(path, &mappings[0], &err), TARS_OK);
-    platform_unmap(&mappings[0]);
+    CHECK_INT(platform_map(path, &other, &err), TARS_OK);
+    platform_unmap(&other);
+    platform_unmap(&model);
+    platform_space_release(space, SPACE_BYTES);
+    scratch_remove();
+}
+
+/* What a guest sees of its address space: its own pages, the model, and nothing else. */
+static void a_space_holds_a_model(void) {
+    scratch_make();
+    const char *path = scratch_path("model");
+    make_file(path, 100000);
+    enum { SPACE_BYTES = 8 << 20, MODEL_AT = 4 << 20 };
+    platform_mapping model;
+    platform_mapping view;
+    void *space = NULL;
+    tars_error err;
+    CHECK_INT(platform_map(path, &model, &err), TARS_OK);
+    CHECK_INT(platform_space_reserve(SPACE_BYTES, &space, &err), TARS_OK);
+    CHECK_INT((uintptr_t)space % (2 << 20), 0);
+    CHECK_INT(platform_space_open(space, 0, 65536, &err), TARS_OK);
+    uint8_t *bytes = space;
+    CHECK_INT(bytes[0] + bytes[65535], 0);
+    bytes[65535] = 7;
+    CHECK_INT(platform_space_map(space, MODEL_AT, &model, &view, &err), TARS_OK);
+    CHECK_BYTES(bytes + MODEL_AT, model.bytes, model.size_bytes);
+    platform_space_unmap(&view);
+    platform_unmap(&model);
+    platform_space_release(space, SPACE_BYTES);
     scratch_remove();
 }
 
@@ -352,7 +386,8 @@ static void pages_are_shared(void) {
 static const check_test tests[] = {
     {"maps a whole file", maps_a_whole_file},
     {"refuses what cannot be mapped", refuses_what_cannot_be_mapped},
-    {"many mappings reach a limit", many_mappings_reach_a_limit},
+    {"many views reach a limit", many_views_reach_a_limit},
+    {"a space holds a model", a_space_holds_a_model},
     {"a changed file is noticed", a_changed_file_is_noticed},
     {"a cut file reads as zeros", a_cut_file_reads_as_zeros},
     {"a file cut under threads", a_file_cut_under_threads},

@@ -397,6 +397,22 @@ static void other_places(void) {
     CHECK_INT(platform_is_root(), geteuid() == 0);
 }
 
+static void libraries(void) {
+    platform_library library;
+    tars_error err;
+    CHECK_INT(platform_library_open("relative/path.so", &library, &err), TARS_UNAVAILABLE);
+    CHECK_STRING(err.cause, "the path is not absolute");
+    CHECK_INT(platform_library_open("/nowhere/at/all.so", &library, &err), TARS_UNAVAILABLE);
+    CHECK(err.cause[0] != '\0');
+    CHECK_INT(platform_library_open("libm.so.6", &library, &err), TARS_OK);
+    CHECK(platform_library_symbol(&library, "cos") != NULL);
+    CHECK(platform_library_symbol(&library, "no_such_symbol_here") == NULL);
+    char path[4096];
+    CHECK_INT(platform_own_path(path, sizeof path, &err), TARS_OK);
+    CHECK(path[0] == '/' && strstr(path, "test_platform_system") != NULL);
+    CHECK_INT(platform_own_path(path, 5, &err), TARS_UNAVAILABLE);
+}
+
 static const check_test tests[] = {
     {"clocks advance", clocks_advance},
     {"random bytes differ", random_bytes_differ},
@@ -413,5 +429,6 @@ static const check_test tests[] = {
     {"places", places},
     {"default places and variables", default_places},
     {"other places", other_places},
+    {"libraries", libraries},
 };
 CHECK_MAIN(tests)
