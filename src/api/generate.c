@@ -1,6 +1,8 @@
 /* Generation and replay: a request made into a generation of the engine, and its answer taken. */
 #include "api/answer.h"
 
+#include "base/utf8.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -85,6 +87,9 @@ static tars_status check_stops(answer *a, tars_error *err) {
         if (a->stops[i].length < 1 || a->stops[i].length > STOP_TEXT_MAX_BYTES) {
             return error_set(err, TARS_USAGE, "a stop text of %zu bytes; 1 to %u are possible",
                              a->stops[i].length, (unsigned)STOP_TEXT_MAX_BYTES);
+        }
+        if (!utf8_valid(r->stops[i], a->stops[i].length, NULL)) {
+            return error_set(err, TARS_MALFORMED, "stop text %zu is not UTF-8", i);
         }
     }
     return TARS_OK;
@@ -217,8 +222,22 @@ static tars_status run_here(answer *a, tars_error *err) {
     return status == TARS_OK || status == TARS_CANCELLED ? finish(a, status, err) : status;
 }
 
+static tars_status check_replay(const tars_request *r, tars_error *err) {
+    uint32_t n_vocab = r->model->pack.hparams->n_vocab;
+    for (size_t i = 0; r->kind == TARS_REQUEST_REPLAY && i < r->n_replay_ids; i++) {
+        if (r->replay_ids[i] < 0 || (uint32_t)r->replay_ids[i] >= n_vocab) {
+            return error_set(err, TARS_USAGE, "token id %d is outside of the vocabulary of %u",
+                             r->replay_ids[i], n_vocab);
+        }
+    }
+    return TARS_OK;
+}
+
 static tars_status run(answer *a, tars_error *err) {
     tars_status status = check_stops(a, err);
+    if (status == TARS_OK) {
+        status = check_replay(a->job->request, err);
+    }
     if (status == TARS_OK) {
         status = choose_context(a->job, a->job->prompt_ids.length / sizeof(int32_t), err);
     }

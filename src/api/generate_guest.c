@@ -1,12 +1,12 @@
 /* An answer in a sandbox: the request over the wire, and what comes back. */
 #include "api/answer.h"
+
+#include "base/text.h"
 #include "runtime/wasm/run.h"
 #include "store/artifacts.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-enum { KILL_AFTER_DEADLINE_MS = 100 }; /* the guest should have ended by itself */
 
 static tars_status guest_token(void *user, int32_t id, const uint8_t *digest, tars_error *err) {
     answer *a = user;
@@ -47,9 +47,7 @@ static guest_client_request guest_request(const answer *a, const job_list *stops
                                 .prompt = (const int32_t *)job->prompt_ids.bytes,
                                 .replay = r->replay_ids,
                                 .stops = (const char *)stops->bytes};
-    if (r->policy.force_isa) {
-        memcpy(out.isa, job->isa, sizeof out.isa);
-    }
+    out.isa = r->policy.force_isa ? job->isa : NULL;
     out.wire = (wire_request){.kind = is_replay ? WIRE_REPLAY : WIRE_GENERATE,
                               .max_tokens = (uint32_t)answer_tokens(job),
                               .n_context = job->n_context,
@@ -84,28 +82,39 @@ static uint64_t guest_bytes(const tars_job *job, const guest_client_request *r) 
 }
 
 /* Compiled code is kept in the store. What cannot be read or is not as it was written is compiled
- * anew, which is never wrong; a refused file is told to the log. */
+ * anew, which is never wrong. What was refused is told to the log later: these run under the
+ * engine's lock, and the log's function is the user's. */
+typedef struct code_store {
+    const tars_context *context;
+    char trouble[sizeof(((tars_error *)0)->message)];
+} code_store;
+
+static void keep_trouble(code_store *s, const tars_error *err) {
+    text_buffer text;
+    text_init(&text, s->trouble, sizeof s->trouble);
+    text_append_string(&text, err->message);
+}
+
 static bool load_artifact(void *user, const uint8_t key[SHA256_DIGEST_BYTES], uint8_t **bytes,
                           size_t *length) {
-    const tars_context *context = user;
+    code_store *s = user;
     tars_error err = {.status = TARS_OK};
-    tars_status status = artifact_load(context->home, key, bytes, length, &err);
+    tars_status status = artifact_load(s->context->home, key, bytes, length, &err);
     if (status != TARS_OK && status != TARS_NOT_FOUND) {
-        context_log(context, CONTEXT_LOG_WARNING, "compiled code in the store is refused: %s",
-                    err.message);
+        keep_trouble(s, &err);
     }
     return status == TARS_OK;
 }
 
 static void save_artifact(void *user, const uint8_t key[SHA256_DIGEST_BYTES], const void *bytes,
                           size_t length) {
-    const tars_context *context = user;
+    code_store *s = user;
     tars_error err = {.status = TARS_OK};
     platform_kind kind = PLATFORM_KIND_MISSING;
-    (void)platform_path_kind(context->home, &kind, NULL, NULL);
+    (void)platform_path_kind(s->context->home, &kind, NULL, NULL);
     if (kind != PLATFORM_KIND_MISSING && /* an answer makes no store */
-        artifact_save(context->home, key, bytes, length, &err) != TARS_OK) {
-        context_log(context, CONTEXT_LOG_WARNING, "compiled code is not kept: %s", err.message);
+        artifact_save(s->context->home, key, bytes, length, &err) != TARS_OK) {
+        keep_trouble(s, &err);
     }
 }
 
@@ -114,14 +123,14 @@ static void take_result(answer *a, const wasm_outcome *outcome, uint64_t begin_n
     uint64_t end_ns = platform_clock_ns();
     uint64_t first_ns = a->first_token_ns > 0 ? a->first_token_ns : end_ns;
     uint64_t ready_ns = begin_ns + outcome->start_ns;
-    job->finish_reason = outcome->result.stopped ? "stop" : "length";
+    job->finish_reason = outcome->stopped ? "stop" : "length";
     job->usage.start_ms = (double)(ready_ns - job->submitted_ns) / 1e6;
     job->usage.prompt_ms = (double)(first_ns - ready_ns) / 1e6;
     job->usage.decode_ms = (double)(end_ns - first_ns) / 1e6;
-    job->usage.memory_peak_bytes = outcome->result.memory_bytes;
-    memcpy(job->isa, outcome->isa, sizeof job->isa);
+    job->usage.memory_peak_bytes = outcome->memory_bytes;
+    job->isa = outcome->isa;
     if (job->request->logits_hash) {
-        sha256_hex(outcome->result.logits_hash, job->logits_hash);
+        sha256_hex(outcome->logits_hash, job->logits_hash);
     }
 }
 
@@ -149,15 +158,18 @@ tars_status answer_in_guest(answer *a, tars_error *err) {
                                   .progress = guest_progress,
                                   .check = answer_check};
         uint64_t memory = guest_bytes(a->job, &request);
-        uint64_t deadline_ms = r->limits.deadline_ms;
         wasm_outcome outcome = {0};
-        wasm_artifacts artifacts = {a->job->context, load_artifact, save_artifact};
+        code_store store = {.context = a->job->context};
+        wasm_artifacts artifacts = {&store, load_artifact, save_artifact};
         uint64_t begin_ns = platform_clock_ns();
         status = decoder_check_memory(a->job, memory, err);
         if (status == TARS_OK) {
-            status = wasm_run(&r->model->mapping, (size_t)memory, &request, &sink,
-                              deadline_ms > 0 ? deadline_ms + KILL_AFTER_DEADLINE_MS : 0,
-                              &artifacts, &outcome, err);
+            status = wasm_run(&r->model->mapping, (size_t)memory, &request, &sink, &artifacts,
+                              &outcome, err);
+        }
+        if (store.trouble[0] != '\0') {
+            context_log(a->job->context, CONTEXT_LOG_WARNING,
+                        "the guest was compiled anew, or is not kept: %s", store.trouble);
         }
         if (status == TARS_OK || status == TARS_CANCELLED) {
             take_result(a, &outcome, begin_ns);
@@ -165,8 +177,9 @@ tars_status answer_in_guest(answer *a, tars_error *err) {
         }
     }
     free(stops.bytes);
-    if (status == TARS_OK) {
-        status = model_api_check(r->model, err); /* a cut file makes any result void */
+    if (status == TARS_OK || status == TARS_CANCELLED) { /* a cut file makes any result void */
+        tars_status checked = model_api_check(r->model, err);
+        status = checked == TARS_OK ? status : checked;
     }
     return status;
 }

@@ -24,7 +24,7 @@ struct tars_job {
     tars_sink sink;
     const runtime_row *runtime;
     const kernel_table *kernels;
-    char isa[16]; /* of the kernels that compute */
+    const char *isa; /* of the kernels that compute; a constant text */
     unsigned n_threads;
     kv_type kv_type;
     sampler_settings sampler;

@@ -1,6 +1,7 @@
 #include "api/decoder.h"
 
 #include "base/text.h"
+#include "runtime/guest_client.h"
 #include "runtime/native/features.h"
 
 #include <stdlib.h>
@@ -84,7 +85,8 @@ static tars_status choose_runtime(const tars_policy *p, const runtime_row **out,
     }
     if (floor > ISOLATION_MICROVM) {
         error_set(err, TARS_USAGE, "there is no isolation level \"%s\"", p->isolation);
-        return error_hint(err, "levels, ascending: process, sandbox, microvm");
+        error_hint(err, "levels, ascending: process, sandbox, microvm");
+        return TARS_USAGE;
     }
     bool is_open = !p->runtime || is_text(p->runtime, "auto");
     const runtime_row *row = is_open ? runtime_rows : runtime_find(p->runtime);
@@ -93,12 +95,14 @@ static tars_status choose_runtime(const tars_policy *p, const runtime_row **out,
     }
     if (!row) {
         error_set(err, TARS_USAGE, "there is no runtime \"%s\"", p->runtime);
-        return error_hint(err, "runtimes: auto, native, wasm, microvm, cuda");
+        error_hint(err, "runtimes: auto, native, wasm, microvm, cuda");
+        return TARS_USAGE;
     }
     if (row->isolation < floor) {
         error_set(err, TARS_UNAVAILABLE, "runtime %s does not give isolation %s", row->name,
                   p->isolation);
-        return error_hint(err, "leave out --runtime: the isolation decides then");
+        error_hint(err, "leave out --runtime: the isolation decides then");
+        return TARS_UNAVAILABLE;
     }
     *out = row;
     return row->probe(err);
@@ -108,10 +112,17 @@ bool job_in_guest(const tars_job *job) {
     return job->runtime->isolation > ISOLATION_PROCESS;
 }
 
-static void set_isa(tars_job *job, const char *name) {
-    text_buffer text;
-    text_init(&text, job->isa, sizeof job->isa);
-    text_append_string(&text, name);
+static tars_status choose_guest_kernels(tars_job *job, const char *wanted, tars_error *err) {
+    for (size_t i = 0; guest_client_isas[i]; i++) {
+        if (strcmp(wanted, guest_client_isas[i]) == 0) {
+            job->isa = guest_client_isas[i];
+            return TARS_OK;
+        }
+    }
+    error_set(err, TARS_UNAVAILABLE,
+              "instruction set %s is unavailable: guests have no kernels for it", wanted);
+    error_hint(err, "leave --force-isa out, or use scalar");
+    return TARS_UNAVAILABLE;
 }
 
 static tars_status choose_kernels(tars_job *job, tars_error *err) {
@@ -120,7 +131,7 @@ static tars_status choose_kernels(tars_job *job, tars_error *err) {
     unsigned features = native_kernel_features(&cpu);
     job->kernels = kernel_best(features);
     if (!wanted) {
-        set_isa(job, job->kernels->name);
+        job->isa = job_in_guest(job) ? "" : job->kernels->name;
         return TARS_OK;
     }
     static const char *const known[] = {"scalar", "avx2", "avx512", "amx", "neon"};
@@ -133,9 +144,8 @@ static tars_status choose_kernels(tars_job *job, tars_error *err) {
         error_hint(err, "instruction sets: scalar, avx2, avx512, amx, neon");
         return TARS_USAGE;
     }
-    set_isa(job, wanted);
-    if (job_in_guest(job)) { /* the guest knows its own */
-        return TARS_OK;
+    if (job_in_guest(job)) {
+        return choose_guest_kernels(job, wanted, err);
     }
     const kernel_table *kernels = kernel_by_name(wanted);
     if (!kernels || !kernel_usable(kernels, features)) {
@@ -145,6 +155,7 @@ static tars_status choose_kernels(tars_job *job, tars_error *err) {
         return TARS_UNAVAILABLE;
     }
     job->kernels = kernels;
+    job->isa = kernels->name;
     return TARS_OK;
 }
 

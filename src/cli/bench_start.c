@@ -14,8 +14,10 @@ tars_status bench_start(client *session, const bench_plan *plan, bench_report *o
     tars_model *opened = NULL;
     tars_model_info info;
     double *samples = calloc(BENCH_MAX_SAMPLES, sizeof *samples);
-    tars_status status = samples ? client_open_model(session, plan->model, &opened, &info, err)
-                                 : error_set(err, TARS_OUT_OF_MEMORY, "no memory for the samples");
+    if (!samples) {
+        return error_set(err, TARS_OUT_OF_MEMORY, "no memory for the samples");
+    }
+    tars_status status = client_open_model(session, plan->model, &opened, &info, err);
     progress shown;
     progress_init(&shown, session->cli);
     for (unsigned i = 0; i <= plan->count && status == TARS_OK; i++) {

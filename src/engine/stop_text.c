@@ -1,5 +1,7 @@
 #include "engine/stop_text.h"
 
+#include "base/utf8.h"
+
 #include <string.h>
 
 void stop_text_init(stop_text *s, const tokenizer_text *texts, size_t n_texts,
@@ -58,7 +60,8 @@ static size_t unfinished(const stop_text *s) {
 void stop_text_push(stop_text *s, const char *bytes, size_t length) {
     while (length > 0 && !s->stopped) {
         /* What is held can only be the beginning of a stop text, so a whole step has room. */
-        size_t n = length < STOP_TEXT_MAX_BYTES ? length : STOP_TEXT_MAX_BYTES;
+        size_t n = length < STOP_TEXT_MAX_BYTES ? length
+                                                : utf8_complete_length(bytes, STOP_TEXT_MAX_BYTES);
         memcpy(s->held + s->n_held, bytes, n);
         size_t before = s->n_held;
         s->n_held += n;

@@ -70,7 +70,7 @@ static tars_status check_hello(guest *g, wire_hello *hello, tars_error *err) {
 }
 
 static tars_status greet(guest *g, tars_error *err) {
-    wire_hello hello;
+    wire_hello hello = {0};
     tars_status status = wire_receive(g->place.port, &g->message, err);
     if (status == TARS_OK) {
         status = check_hello(g, &hello, err);
@@ -120,8 +120,9 @@ static tars_status check_request(const guest *g, tars_error *err) {
 }
 
 static tars_status no_memory(const guest *g, tars_error *err) {
-    return error_set(err, TARS_OUT_OF_MEMORY, "the request does not fit the guest's %zu bytes",
-                     g->place.memory->size_bytes);
+    error_set(err, TARS_OUT_OF_MEMORY, "the request does not fit the guest's %zu bytes",
+              g->place.memory->size_bytes);
+    return TARS_OUT_OF_MEMORY;
 }
 
 static tars_status make_room(guest *g, tars_error *err) {
@@ -149,13 +150,12 @@ static tars_status take_data(guest *g, tars_error *err) {
         [WIRE_REPLAYED] = {g->replay, g->request.n_replay * sizeof(int32_t)},
         [WIRE_STOPS] = {g->stop_bytes, (size_t)g->request.stop_bytes},
     };
-    if (data.section < WIRE_PROMPT || data.section >= WIRE_SECTION_COUNT ||
-        n > sections[data.section].size_bytes - g->received[data.section]) {
+    uint8_t *to = data.section < WIRE_SECTION_COUNT ? sections[data.section].to : NULL;
+    if (!to || n > sections[data.section].size_bytes - g->received[data.section]) {
         return error_set(err, TARS_MALFORMED, "%zu bytes too many for section %u of the request", n,
                          data.section);
     }
-    memcpy((uint8_t *)sections[data.section].to + g->received[data.section],
-           g->message.payload + sizeof data, n);
+    memcpy(to + g->received[data.section], g->message.payload + sizeof data, n);
     g->received[data.section] += n;
     return TARS_OK;
 }

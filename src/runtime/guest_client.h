@@ -7,9 +7,13 @@
 
 #include "guest/wire.h"
 
+/* Names of the kernels that a guest may have, NULL at the end. */
+extern const char *const guest_client_isas[];
+
 typedef struct guest_client_request {
     uint64_t model_offset, model_bytes; /* in the guest's memory */
-    char isa[16];                       /* kernels that the guest must take, "": its best */
+    uint64_t memory_bytes;              /* that the guest has for itself */
+    const char *isa; /* kernels that the guest must take, of guest_client_isas; NULL: its best */
     uint32_t n_vocab;
     wire_request wire;
     const int32_t *prompt; /* [wire.n_prompt] */
@@ -39,9 +43,14 @@ typedef struct guest_client {
     bool told_cancel;
     tars_status check; /* of sink.check */
     tars_error check_error;
-    char isa[16]; /* the guest's kernels */
+    const char *isa; /* the guest's kernels, of guest_client_isas */
     uint64_t n_text_bytes;
+    uint64_t n_prompt_done;
     uint32_t n_tokens;
+    uint32_t n_log_frames;
+    sha256_context hash; /* over all digests */
+    uint8_t
+        logits_hash[SHA256_DIGEST_BYTES]; /* of them, once the result is there or the end is near */
     wire_result result;
     wire_message message;
 } guest_client;
@@ -51,6 +60,9 @@ void guest_client_init(guest_client *c, wire_area *area, const guest_client_requ
 /* Sends what there is room for and takes all that has come. An error ends the request: the
  * guest's own, or MALFORMED when it broke the protocol (then it must be killed). */
 tars_status guest_client_turn(guest_client *c, tars_error *err);
+/* Asks the sink whether to go on, and keeps its first refusal; false from then on. For whoever has
+ * to stop a guest that takes no turns. */
+bool guest_client_goes_on(guest_client *c);
 /* After the end: OK, or CANCELLED or TIMEOUT when the answer was cut short. */
 tars_status guest_client_status(const guest_client *c, tars_error *err);
 

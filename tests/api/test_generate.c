@@ -109,6 +109,9 @@ static void replay_gives_the_same_hash(void) {
     recorded.ids[5] ^= 1;
     submit(&r, &again);
     CHECK(strcmp(again.hash, recorded.hash) != 0);
+    recorded.ids[5] = INT32_MAX;
+    submit(&r, &again);
+    CHECK_INT(again.status, TARS_USAGE);
 }
 
 static void stop_text_is_not_shown(void) {
@@ -156,6 +159,9 @@ static void bad_stop_texts_are_refused(void) {
     one[0] = "";
     submit(&r, &o);
     CHECK_INT(o.status, TARS_USAGE);
+    one[0] = "\x80";
+    submit(&r, &o);
+    CHECK_INT(o.status, TARS_MALFORMED);
     static const char *many[257];
     for (size_t i = 0; i < 257; i++) {
         many[i] = "never there";

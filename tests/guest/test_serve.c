@@ -111,6 +111,7 @@ static guest_client_request request_of(const char *stops, uint32_t n_stops, size
     guest_client_request r = {.model_offset = 1,
                               .model_bytes = tiny->pack.size_bytes,
                               .n_vocab = tiny->pack.hparams->n_vocab,
+                              .memory_bytes = GUEST_MEMORY_BYTES,
                               .prompt = prompt_ids,
                               .stops = stops};
     r.wire = (wire_request){.kind = WIRE_GENERATE,
@@ -242,7 +243,7 @@ static void failures_of_the_guest_are_told(void) {
     CHECK_INT(ask(&r, GUEST_MEMORY_BYTES, &h, &c, &g, &err), TARS_MALFORMED);
     CHECK(strstr(err.message, "model") != NULL);
     r = request_of(NULL, 0, 0);
-    memcpy(r.isa, "mmx", 4);
+    r.isa = "mmx";
     CHECK_INT(ask(&r, GUEST_MEMORY_BYTES, &h, &c, &g, &err), TARS_UNAVAILABLE);
 }
 
@@ -316,15 +317,34 @@ static tars_status hear(const said *frames, size_t n, bool logits_hash, tars_err
 
 static void a_hostile_guest_is_cut_off(void) {
     set_up();
-    wire_hello hello = {
-        .magic = WIRE_MAGIC, .version = WIRE_VERSION, .arithmetic_version = ARITHMETIC_VERSION};
+    wire_hello hello = {.magic = WIRE_MAGIC,
+                        .version = WIRE_VERSION,
+                        .arithmetic_version = ARITHMETIC_VERSION,
+                        .isa = "scalar"};
     wire_hello old = hello;
     old.version = 0;
     wire_token token = {.id = 3};
     wire_token negative = {.id = -1};
     wire_token beyond = {.id = (int32_t)tiny->pack.hparams->n_vocab};
     wire_token digested = {.id = 3, .has_digest = 1};
+    wire_hello unknown = hello;
+    unknown.isa[0] = 'S';
     wire_progress progress = {7, 6};
+    wire_progress half = {3, 6};
+    wire_result none = {.n_tokens = 0, .stopped = 1};
+    sha256_context no_digests;
+    sha256_init(&no_digests);
+    sha256_final(&no_digests, none.logits_hash);
+    wire_result early = none; /* after one of 20 tokens, without a reason */
+    early.n_tokens = 1;
+    early.stopped = 0;
+    wire_result huge = early;
+    huge.stopped = 1;
+    wire_result good = huge;
+    huge.memory_bytes = GUEST_MEMORY_BYTES + 1;
+    wire_result forged = good;
+    forged.logits_hash[0] ^= 1;
+    wire_error cancelled = {.status = TARS_CANCELLED};
     wire_result result = {.n_tokens = 1};
     wire_error failure = {.status = 99};
     memset(&failure.error, 'A', sizeof failure.error); /* no text has an end */
@@ -347,6 +367,28 @@ static void a_hostile_guest_is_cut_off(void) {
         {{greeting, {WIRE_TOKEN, &token, sizeof token}, {WIRE_TEXT, "\xff", 1}}, 3, TARS_MALFORMED},
         {{greeting, {WIRE_PROGRESS, &progress, sizeof progress}}, 2, TARS_MALFORMED},
         {{greeting, {WIRE_RESULT, &result, sizeof result}}, 2, TARS_MALFORMED},
+        {{{WIRE_HELLO, &unknown, sizeof unknown}}, 1, TARS_MALFORMED},
+        {{greeting, {WIRE_PROGRESS, &half, sizeof half}}, 2, TARS_OK},
+        {{greeting, {WIRE_PROGRESS, &half, sizeof half}, {WIRE_PROGRESS, &half, sizeof half}},
+         3,
+         TARS_MALFORMED},
+        {{greeting, {WIRE_TOKEN, &token, sizeof token}, {WIRE_PROGRESS, &half, sizeof half}},
+         3,
+         TARS_MALFORMED},
+        {{greeting, {WIRE_RESULT, &none, sizeof none}}, 2, TARS_MALFORMED},
+        {{greeting, {WIRE_TOKEN, &token, sizeof token}, {WIRE_RESULT, &good, sizeof good}},
+         3,
+         TARS_OK},
+        {{greeting, {WIRE_TOKEN, &token, sizeof token}, {WIRE_RESULT, &early, sizeof early}},
+         3,
+         TARS_MALFORMED},
+        {{greeting, {WIRE_TOKEN, &token, sizeof token}, {WIRE_RESULT, &huge, sizeof huge}},
+         3,
+         TARS_MALFORMED},
+        {{greeting, {WIRE_TOKEN, &token, sizeof token}, {WIRE_RESULT, &forged, sizeof forged}},
+         3,
+         TARS_MALFORMED},
+        {{greeting, {WIRE_ERROR, &cancelled, sizeof cancelled}}, 2, TARS_FAILED},
         {{greeting, {WIRE_START, NULL, 0}}, 2, TARS_MALFORMED},
         {{greeting, {WIRE_KIND_COUNT, NULL, 0}}, 2, TARS_MALFORMED},
         {{greeting, {WIRE_ERROR, &failure, sizeof failure}}, 2, TARS_FAILED},

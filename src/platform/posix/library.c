@@ -23,14 +23,17 @@ void *platform_library_symbol(const platform_library *library, const char *name)
 tars_status platform_own_path(char *path, size_t size, tars_error *err) {
     Dl_info info;
     static const int anchor = 0; /* lies in the file that is looked for */
-    if (dladdr(&anchor, &info) == 0 || !info.dli_fname) {
-        return error_set(err, TARS_UNAVAILABLE, "the system does not tell where this program lies");
+    bool known = dladdr(&anchor, &info) != 0 && info.dli_fname;
+    /* A program that was found through PATH is told by its bare name, which could be any file of
+     * the current folder; a library is always told by its path. */
+    if (!known || info.dli_fname[0] != '/') {
+        return platform_executable_path(path, size, err);
     }
     char *absolute = realpath(info.dli_fname, NULL);
     size_t length = absolute ? strlen(absolute) : 0;
     if (length == 0 || length >= size) {
         free(absolute);
-        return error_set(err, TARS_UNAVAILABLE, "the path of this program cannot be found");
+        return error_set(err, TARS_UNAVAILABLE, "the path of this library cannot be found");
     }
     memcpy(path, absolute, length + 1);
     free(absolute);

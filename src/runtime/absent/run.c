@@ -25,13 +25,11 @@ tars_status wasm_start(const platform_mapping *model, size_t arena_bytes,
 
 tars_status wasm_run(const platform_mapping *model, size_t arena_bytes,
                      guest_client_request *request, const guest_client_sink *sink,
-                     uint64_t kill_after_ms, const wasm_artifacts *artifacts, wasm_outcome *outcome,
-                     tars_error *err) {
+                     const wasm_artifacts *artifacts, wasm_outcome *outcome, tars_error *err) {
     (void)model;
     (void)arena_bytes;
     (void)request;
     (void)sink;
-    (void)kill_after_ms;
     (void)artifacts;
     (void)outcome;
     return absent(err);

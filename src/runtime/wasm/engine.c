@@ -177,7 +177,8 @@ static tars_status find_parts(const wasm_library **w, tars_error *err) {
     if (guest_program_bytes == 0) {
         error_set(err, TARS_UNAVAILABLE,
                   "runtime wasm is unavailable: this tars was built without its guest");
-        return error_hint(err, "install clang-19, lld-19 and wasi-libc, and build again");
+        error_hint(err, "install clang-19, lld-19 and wasi-libc, and build again");
+        return TARS_UNAVAILABLE;
     }
     return wasm_library_get(w, err);
 }
@@ -187,19 +188,33 @@ tars_status wasm_engine_probe(tars_error *err) {
     return find_parts(&w, err);
 }
 
+static void delete_parts(wasm_engine_guest *g) {
+    if (g->ready) {
+        g->library->wasmtime_instance_pre_delete(g->ready);
+    }
+    if (g->module) {
+        g->library->wasmtime_module_delete(g->module);
+    }
+    if (g->engine) {
+        g->library->wasm_engine_delete(g->engine);
+    }
+}
+
 static tars_status make(wasm_turn turn_function, const wasm_artifacts *artifacts, tars_error *err) {
     wasm_engine_guest made = {0};
     tars_status status = find_parts(&made.library, err);
     if (status == TARS_OK) {
         status = compile(made.library, artifacts, &made, err);
     }
-    if (status != TARS_OK) {
-        return status;
+    if (status == TARS_OK) {
+        guest = made; /* before the clock's thread, which reads it */
+        host_turn = turn_function;
+        platform_thread thread; /* runs as long as the process */
+        status = platform_thread_create("tars-epoch", clock_main, NULL, &thread, err);
     }
-    guest = made;
-    host_turn = turn_function;
-    platform_thread thread; /* runs as long as the process */
-    status = platform_thread_create("tars-epoch", clock_main, NULL, &thread, err);
+    if (status != TARS_OK) {
+        delete_parts(&made);
+    }
     is_made = status == TARS_OK;
     return status;
 }

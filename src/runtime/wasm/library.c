@@ -51,8 +51,11 @@ static tars_status load(tars_error *err) {
     char path[PATH_BYTES];
     platform_library library = {NULL};
     tars_status status = platform_own_path(own, sizeof own, err);
+    if (status != TARS_OK) {
+        return status;
+    }
     static const char *const folders[] = {"", TARS_LIBRARY_FOLDER};
-    for (size_t i = 0; status == TARS_OK && !library.handle && i < 2; i++) {
+    for (size_t i = 0; !library.handle && i < 2; i++) {
         beside(own, folders[i], path);
         (void)platform_library_open(path, &library, err);
     }

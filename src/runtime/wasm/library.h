@@ -60,6 +60,7 @@
     F(wasmtime_store_context)                                                                      \
     F(wasmtime_store_delete)                                                                       \
     F(wasmtime_store_limiter)                                                                      \
+    F(wasmtime_store_epoch_deadline_callback)                                                      \
     F(wasmtime_context_set_epoch_deadline)                                                         \
     F(wasmtime_context_get_data)                                                                   \
     F(wasmtime_caller_context)                                                                     \

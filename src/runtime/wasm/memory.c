@@ -13,6 +13,26 @@ static uint64_t round_up(uint64_t n, uint64_t unit) {
     return (n + unit - 1) / unit * unit;
 }
 
+/* Structs are kept and used again, never freed: a handler of SIGBUS on another thread may still be
+ * looking at the view in one, whatever became of its guest. */
+static platform_mutex free_lock;
+static guest_memory *free_structs; /* under the lock */
+
+static guest_memory *take_struct(void) {
+    platform_mutex_lock(&free_lock);
+    guest_memory *m = free_structs;
+    free_structs = m ? m->next : NULL;
+    platform_mutex_unlock(&free_lock);
+    return m ? m : calloc(1, sizeof *m);
+}
+
+static void keep_struct(guest_memory *m) {
+    platform_mutex_lock(&free_lock);
+    m->next = free_structs;
+    free_structs = m;
+    platform_mutex_unlock(&free_lock);
+}
+
 tars_status guest_memory_create(size_t arena_bytes, const platform_mapping *model,
                                 guest_memory **out, tars_error *err) {
     *out = NULL;
@@ -26,11 +46,12 @@ tars_status guest_memory_create(size_t arena_bytes, const platform_mapping *mode
                          "memory exceed the 4 GiB of wasm32",
                          model->size_bytes, arena_bytes);
     }
-    guest_memory *m = calloc(1, sizeof *m);
+    guest_memory *m = take_struct();
+    if (!m) {
+        return error_set(err, TARS_OUT_OF_MEMORY, "no memory for the state of a guest");
+    }
     void *space = NULL;
-    tars_status status =
-        m ? platform_space_reserve(RESERVED_BYTES + GUARD_BYTES, &space, err)
-          : error_set(err, TARS_OUT_OF_MEMORY, "no memory for the state of a guest");
+    tars_status status = platform_space_reserve(RESERVED_BYTES + GUARD_BYTES, &space, err);
     if (status == TARS_OK) {
         status = platform_space_open(space, 0, (size_t)arena_end, err);
     }
@@ -39,13 +60,14 @@ tars_status guest_memory_create(size_t arena_bytes, const platform_mapping *mode
     }
     if (status != TARS_OK) {
         platform_space_release(space, RESERVED_BYTES + GUARD_BYTES);
-        free(m);
+        keep_struct(m);
         return status;
     }
     m->space = space;
     m->arena_bytes = (size_t)arena_end;
     m->model_offset = (size_t)model_offset;
     m->end = (size_t)end;
+    m->size_bytes = 0;
     *out = m;
     return TARS_OK;
 }
@@ -54,7 +76,7 @@ void guest_memory_destroy(guest_memory *m) {
     if (m) {
         platform_space_unmap(&m->view);
         platform_space_release(m->space, RESERVED_BYTES + GUARD_BYTES);
-        free(m);
+        keep_struct(m);
     }
 }
 

@@ -19,9 +19,10 @@ typedef struct guest_memory {
     uint8_t *space;
     size_t arena_bytes; /* whole pages */
     size_t model_offset;
-    size_t end;            /* behind the model, whole pages */
-    size_t size_bytes;     /* of the linear memory now */
-    platform_mapping view; /* the model's pages in it */
+    size_t end;                /* behind the model, whole pages */
+    size_t size_bytes;         /* of the linear memory now */
+    platform_mapping view;     /* the model's pages in it */
+    struct guest_memory *next; /* in the list of free structs */
 } guest_memory;
 
 /* UNAVAILABLE when arena and model exceed what 32-bit addresses reach. */

@@ -14,17 +14,51 @@ typedef struct guest_run {
     guest_memory *memory; /* owned by the instance once there is one */
     wasmtime_instance_t instance;
     wasmtime_memory_t linear;
+    bool is_serving; /* the client is set up */
     guest_client client;
-    tars_status status; /* of the host's turns */
+    uint64_t refused_at_ns; /* when the sink first said that it is enough; 0: not yet */
+    tars_status status;     /* of the host's turns */
     tars_error err;
 } guest_run;
 
+enum { GRACE_MS = 100, LOOK_TICKS = 2 };
+
+/* True when a guest that goes on must be killed: it was to end its answer a while ago. */
+static bool is_overdue(guest_run *r) {
+    if (guest_client_goes_on(&r->client)) {
+        return false;
+    }
+    uint64_t now_ns = platform_clock_ns();
+    r->refused_at_ns = r->refused_at_ns > 0 ? r->refused_at_ns : now_ns;
+    return now_ns - r->refused_at_ns > (uint64_t)GRACE_MS * 1000 * 1000;
+}
+
+/* Called every few ticks of the clock while a guest computes, whatever it does. A guest that has
+ * told its result has nothing left to compute. */
+static wasmtime_error_t *look_after(const wasmtime_context_t *context, void *data,
+                                    uint64_t *deadline_delta,
+                                    wasmtime_update_deadline_kind_t *kind) {
+    (void)context;
+    guest_run *r = data;
+    if (r->is_serving && (r->client.has_ended || is_overdue(r))) {
+        return r->w->wasmtime_error_new("the host ended the guest");
+    }
+    *deadline_delta = LOOK_TICKS;
+    *kind = WASMTIME_UPDATE_DEADLINE_CONTINUE;
+    return NULL;
+}
+
+/* Told that its host is gone, a guest ends by itself; one that comes again is ended. */
 static wasm_trap_t *take_turn(void *store_data, bool *goes_on) {
     guest_run *r = store_data;
-    r->status = guest_client_turn(&r->client, &r->err);
+    bool had_ended = r->client.has_ended;
+    if (!had_ended) {
+        r->status = guest_client_turn(&r->client, &r->err);
+    }
     *goes_on = r->status == TARS_OK && !r->client.has_ended;
     static const char text[] = "the host ended the guest";
-    return r->status == TARS_OK ? NULL : r->w->wasmtime_trap_new(text, sizeof text - 1);
+    bool is_killed = had_ended || r->status != TARS_OK || (*goes_on && is_overdue(r));
+    return is_killed ? r->w->wasmtime_trap_new(text, sizeof text - 1) : NULL;
 }
 
 bool wasm_is_built_in(void) {
@@ -35,17 +69,9 @@ tars_status wasm_probe(tars_error *err) {
     return wasm_engine_probe(err);
 }
 
-/* What a trap amounts to, unless the host's turn was the cause. */
 static tars_status fail(const guest_run *r, const char *what, wasmtime_error_t *error,
                         wasm_trap_t *trap, tars_error *err) {
-    wasmtime_trap_code_t code = 0;
-    bool timed_out =
-        trap && r->w->wasmtime_trap_code(trap, &code) && code == WASMTIME_TRAP_CODE_INTERRUPT;
-    if (!timed_out) {
-        return wasm_library_fail(r->w, TARS_FAILED, what, error, trap, err);
-    }
-    return wasm_library_fail(r->w, TARS_TIMEOUT, "the guest was stopped at the time limit", error,
-                             trap, err);
+    return wasm_library_fail(r->w, TARS_FAILED, what, error, trap, err);
 }
 
 static tars_status instantiate(guest_run *r, const wasm_engine_guest *guest, tars_error *err) {
@@ -57,7 +83,8 @@ static tars_status instantiate(guest_run *r, const wasm_engine_guest *guest, tar
     }
     r->context = w->wasmtime_store_context(r->store);
     w->wasmtime_store_limiter(r->store, (int64_t)r->memory->end, 1000, 1, 1, 1);
-    w->wasmtime_context_set_epoch_deadline(r->context, 1000);
+    w->wasmtime_store_epoch_deadline_callback(r->store, look_after, r, NULL);
+    w->wasmtime_context_set_epoch_deadline(r->context, LOOK_TICKS);
     (void)guest_memory_offer(r->memory);
     wasmtime_error_t *error =
         w->wasmtime_instance_pre_instantiate(guest->ready, r->context, &r->instance, &trap);
@@ -119,38 +146,45 @@ static tars_status find_wire(guest_run *r, wire_area **area, tars_error *err) {
     return status;
 }
 
+/* What came of the guest, in order of what is to be believed. */
+static tars_status judge(const guest_run *r, tars_status guest, const tars_error *failure,
+                         tars_error *err) {
+    if (atomic_load(&r->memory->view.damaged)) {
+        error_set(err, TARS_CORRUPT, "pages of the model could not be read");
+        error_hint(err, "the model's file changed while it was in use: import it again");
+        return TARS_CORRUPT;
+    }
+    if (r->status == TARS_OK && (r->client.has_ended || r->client.check != TARS_OK)) {
+        return guest_client_status(&r->client, err);
+    }
+    if (r->status == TARS_OK && guest == TARS_OK) {
+        return error_set(err, TARS_FAILED, "the guest ended without a result");
+    }
+    if (err) {
+        *err = r->status != TARS_OK ? r->err : *failure;
+    }
+    return r->status != TARS_OK ? r->status : guest;
+}
+
 static tars_status serve(guest_run *r, guest_client_request *request, const guest_client_sink *sink,
-                         uint64_t kill_after_ms, tars_error *err) {
+                         tars_error *err) {
     wire_area *area = NULL;
     tars_status status = find_wire(r, &area, err);
     if (status != TARS_OK) {
         return status;
     }
     request->model_offset = r->memory->model_offset;
+    request->memory_bytes = r->memory->arena_bytes;
     guest_client_init(&r->client, area, request, sink);
-    uint64_t ticks = kill_after_ms > 0 ? kill_after_ms / WASM_TICK_MS + 1 : UINT64_MAX / 4;
-    r->w->wasmtime_context_set_epoch_deadline(r->context, ticks);
+    r->is_serving = true;
     uint32_t arena_end = (uint32_t)r->memory->arena_bytes;
     uint32_t guest_status = 0;
-    tars_error failure;
+    tars_error failure = {.status = TARS_OK};
     status = call(r, "tars_serve", &arena_end, &guest_status, &failure);
     if (status == TARS_OK && r->status == TARS_OK && !r->client.has_ended) {
         r->status = guest_client_turn(&r->client, &r->err); /* what it said last */
     }
-    if (r->status != TARS_OK) {
-        return error_set(err, r->status, "%s", r->err.message);
-    }
-    if (status == TARS_OK && !r->client.has_ended) {
-        return error_set(err, TARS_FAILED, "the guest ended (status %u) without a result",
-                         guest_status);
-    }
-    if (status != TARS_OK && !r->client.has_ended) {
-        if (err) {
-            *err = failure;
-        }
-        return status;
-    }
-    return guest_client_status(&r->client, err);
+    return judge(r, status, &failure, err);
 }
 
 static void end(guest_run *r) {
@@ -172,7 +206,8 @@ static tars_status begin(const wasm_engine_guest *guest, const platform_mapping 
     guest_run *r = calloc(1, sizeof *r);
     *out = NULL;
     if (!r) {
-        return error_set(err, TARS_OUT_OF_MEMORY, "no memory for the state of a guest");
+        error_set(err, TARS_OUT_OF_MEMORY, "no memory for the state of a guest");
+        return TARS_OUT_OF_MEMORY;
     }
     r->w = guest->library;
     wasm_clock_begin();
@@ -190,8 +225,7 @@ static tars_status begin(const wasm_engine_guest *guest, const platform_mapping 
 
 tars_status wasm_run(const platform_mapping *model, size_t arena_bytes,
                      guest_client_request *request, const guest_client_sink *sink,
-                     uint64_t kill_after_ms, const wasm_artifacts *artifacts, wasm_outcome *outcome,
-                     tars_error *err) {
+                     const wasm_artifacts *artifacts, wasm_outcome *outcome, tars_error *err) {
     const wasm_engine_guest *guest;
     guest_run *r = NULL;
     uint64_t begin_ns = platform_clock_ns();
@@ -201,9 +235,11 @@ tars_status wasm_run(const platform_mapping *model, size_t arena_bytes,
     }
     if (status == TARS_OK) {
         outcome->start_ns = platform_clock_ns() - begin_ns;
-        status = serve(r, request, sink, kill_after_ms, err);
-        outcome->result = r->client.result;
-        memcpy(outcome->isa, r->client.isa, sizeof outcome->isa);
+        status = serve(r, request, sink, err);
+        outcome->isa = r->is_serving ? r->client.isa : "";
+        outcome->stopped = r->client.result.stopped != 0;
+        outcome->memory_bytes = r->client.result.memory_bytes;
+        sha256_final(&r->client.hash, outcome->logits_hash);
     }
     end(r);
     return status;

@@ -24,16 +24,18 @@ typedef struct wasm_artifacts {
 
 typedef struct wasm_outcome {
     uint64_t start_ns; /* until the guest can run, the engine's own start included */
-    wire_result result;
-    char isa[16]; /* the guest's kernels */
+    bool stopped;      /* the answer ended by itself or at a stop text */
+    const char *isa;   /* the guest's kernels, "" when it did not come so far */
+    uint64_t memory_bytes;
+    uint8_t logits_hash[SHA256_DIGEST_BYTES]; /* of the digests that came */
 } wasm_outcome;
 
-/* `request` gets its model_offset here. `arena_bytes`: the guest's private memory. `kill_after_ms`
- * (0: never): when a guest that does not end by itself is killed. `artifacts` may be NULL. */
+/* `request` gets its model_offset here. `arena_bytes`: the guest's private memory. A guest that
+ * does not end soon after the sink's check refused, or after its result, is killed. `artifacts` may
+ * be NULL. */
 tars_status wasm_run(const platform_mapping *model, size_t arena_bytes,
                      guest_client_request *request, const guest_client_sink *sink,
-                     uint64_t kill_after_ms, const wasm_artifacts *artifacts, wasm_outcome *outcome,
-                     tars_error *err);
+                     const wasm_artifacts *artifacts, wasm_outcome *outcome, tars_error *err);
 
 /* Makes an instance, calls it once and ends it: the time until the call returned, without the
  * engine's own start. */
