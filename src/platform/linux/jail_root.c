@@ -1,0 +1,138 @@
+#include "platform/linux/jail.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* The kernel's numbers and constants, for C libraries whose headers are older than they are. They
+ * are the same on every machine. */
+enum { CALL_OPEN_TREE = 428, CALL_MOVE_MOUNT = 429, CALL_MOUNT_SETATTR = 442 };
+enum {
+    TREE_CLONE = 1,
+    TREE_CLOSE_ON_EXEC = O_CLOEXEC,
+    RECURSIVE = 0x8000,
+    EMPTY_PATH = 0x1000,
+    FROM_EMPTY_PATH = 4,
+    MAX_TREES = 64
+};
+typedef struct mount_attributes {
+    uint64_t set, clear, propagation, user_namespace;
+} mount_attributes;
+enum { ATTRIBUTE_READ_ONLY = 1, ATTRIBUTE_NO_SUID = 2, ATTRIBUTE_NO_DEVICES = 4 };
+
+/* Makes what a mount needs to stand on: folders, and at the end a folder or an empty file. */
+static bool make_place(int root, const char *path, bool is_folder) {
+    char part[PLATFORM_PATH_BYTES];
+    size_t length = strlen(path);
+    if (length >= sizeof part) {
+        errno = ENAMETOOLONG;
+        return false;
+    }
+    for (size_t i = 1; i <= length; i++) {
+        if (path[i] != '/' && path[i] != '\0') {
+            continue;
+        }
+        memcpy(part, path, i);
+        part[i] = '\0';
+        if (i == length && !is_folder) {
+            int file = openat(root, part, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0444);
+            if (file < 0) {
+                return false;
+            }
+            (void)close(file);
+        } else if (mkdirat(root, part, 0755) != 0 && errno != EEXIST) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* A detached copy of a host's file or folder with everything mounted below it; -2: none there. */
+static int copy_tree(const platform_jail_grant *grant, bool *is_folder) {
+    int tree = (int)syscall(CALL_OPEN_TREE, AT_FDCWD, grant->host,
+                            TREE_CLONE | TREE_CLOSE_ON_EXEC | RECURSIVE);
+    if (tree < 0) {
+        return errno == ENOENT && grant->optional ? -2 : -1;
+    }
+    mount_attributes wanted = {.set = ATTRIBUTE_NO_SUID | ATTRIBUTE_NO_DEVICES |
+                                      (grant->writable ? 0u : (uint64_t)ATTRIBUTE_READ_ONLY)};
+    struct stat info;
+    if (syscall(CALL_MOUNT_SETATTR, tree, "", EMPTY_PATH | RECURSIVE, &wanted, sizeof wanted) !=
+            0 ||
+        fstat(tree, &info) != 0) {
+        int number = errno;
+        (void)close(tree);
+        errno = number;
+        return -1;
+    }
+    *is_folder = S_ISDIR(info.st_mode);
+    return tree;
+}
+
+static bool place_trees(const platform_jail_options *options, const int *trees,
+                        const bool *are_folders, int root) {
+    for (size_t i = 0; i < options->n_grants; i++) {
+        const char *place = options->grants[i].guest + 1;
+        if (trees[i] < 0) {
+            continue;
+        }
+        if (!make_place(root, place, are_folders[i]) ||
+            syscall(CALL_MOVE_MOUNT, trees[i], "", root, place, FROM_EMPTY_PATH) != 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* The new root takes the old one's place, which then goes. */
+static bool change_root(int root) {
+    return fchdir(root) == 0 && syscall(SYS_pivot_root, ".", ".") == 0 &&
+           umount2(".", MNT_DETACH) == 0 && chdir("/") == 0 &&
+           mount(NULL, "/", NULL, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV, NULL) ==
+               0;
+}
+
+static bool build_root(jail_plan *plan) {
+    static const char *const places[] = {"/tmp", "/var", "/mnt", "/proc"};
+    const platform_jail_options *options = plan->options;
+    int trees[MAX_TREES];
+    bool are_folders[MAX_TREES] = {false};
+    if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0) {
+        return false;
+    }
+    for (size_t i = 0; i < options->n_grants; i++) {
+        trees[i] = copy_tree(&options->grants[i], &are_folders[i]);
+        if (trees[i] == -1) {
+            return false;
+        }
+    }
+    for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
+        if (mount("tars", places[i], "tmpfs", MS_NOSUID | MS_NODEV, "size=1m,mode=0755") != 0) {
+            continue;
+        }
+        int root = open(places[i], O_PATH | O_DIRECTORY | O_CLOEXEC);
+        bool done = root >= 0 && place_trees(options, trees, are_folders, root);
+        if (done && change_root(root)) {
+            return true;
+        }
+        int number = errno;
+        (void)umount2(places[i], MNT_DETACH);
+        errno = number;
+        return false;
+    }
+    return false;
+}
+
+void jail_root_enter(jail_plan *plan) {
+    if (plan->options->n_grants > MAX_TREES) {
+        jail_give_up(plan->shared, "granting more than 64 folders", E2BIG);
+    }
+    plan->shared->private_root = build_root(plan);
+    if (!plan->shared->private_root) {
+        jail_miss(plan->shared, "root folder of its own", errno);
+    }
+}
