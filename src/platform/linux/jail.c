@@ -91,8 +91,8 @@ static tars_status prepare(jail_run *run, tars_error *err) {
     if (status != TARS_OK) {
         return status;
     }
-    void *memory = mmap(NULL, sizeof(jail_shared), PROT_READ | PROT_WRITE,
-                        MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    void *memory =
+        mmap(NULL, sizeof(jail_shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (memory == MAP_FAILED) {
         return platform_fail(err, errno, NULL, "cannot share memory with the sandbox");
     }
@@ -165,8 +165,8 @@ static void feed_input(jail_run *run, const struct pollfd *from, const struct po
         run->chunk_end = n > 0 ? (size_t)n : 0;
     }
     if (to->revents != 0 && run->chunk_start < run->chunk_end) {
-        ssize_t n = write(run->ours[0], run->chunk + run->chunk_start,
-                          run->chunk_end - run->chunk_start);
+        ssize_t n =
+            write(run->ours[0], run->chunk + run->chunk_start, run->chunk_end - run->chunk_start);
         run->chunk_start += n > 0 ? (size_t)n : 0;
         run->result->bytes_in += n > 0 ? (uint64_t)n : 0;
     }
@@ -205,8 +205,8 @@ static tars_status take_output(jail_run *run, int channel, tars_error *err) {
         close_one(&run->ours[channel]);
         return TARS_OK;
     }
-    platform_jail_bytes *to = channel == PLATFORM_STDOUT ? &run->result->output
-                                                         : &run->result->errors;
+    platform_jail_bytes *to =
+        channel == PLATFORM_STDOUT ? &run->result->output : &run->result->errors;
     return run->output_cut ? TARS_OK : keep(run, to, bytes, (size_t)n, err);
 }
 

@@ -21,13 +21,13 @@
 
 typedef enum call_test {
     ALWAYS,
-    NOT_WRITABLE_CODE,  /* protection without write and execute at once */
-    OWN_PROCESS,        /* the first argument is the process */
+    NOT_WRITABLE_CODE, /* protection without write and execute at once */
+    OWN_PROCESS,       /* the first argument is the process */
     OWN_PROCESS_OR_ZERO,
-    OWN_DESCRIPTOR,     /* AT_EMPTY_PATH: how the C library asks fstat */
-    THREAD,             /* a clone that shares its process, in no new namespace */
-    NAME,               /* a thread's name */
-    SILENTLY_REFUSED    /* with the row's errno: what every C library tries and can do without */
+    OWN_DESCRIPTOR,  /* AT_EMPTY_PATH: how the C library asks fstat */
+    THREAD,          /* a clone that shares its process, in no new namespace */
+    NAME,            /* a thread's name */
+    SILENTLY_REFUSED /* with the row's errno: what every C library tries and can do without */
 } call_test;
 
 typedef struct call_row {
@@ -77,7 +77,7 @@ static const call_row rows[] = {
     {SYS_write, ALWAYS, 0, 0},
     {SYS_exit, ALWAYS, 0, 0},
     {SYS_exit_group, ALWAYS, 0, 0},
-    {SYS_lseek, SILENTLY_REFUSED, 2, ESPIPE}, /* true: what is open are pipes */
+    {SYS_lseek, SILENTLY_REFUSED, 2, ESPIPE},      /* true: what is open are pipes */
     {SYS_readlinkat, SILENTLY_REFUSED, 2, ENOENT}, /* there is no /proc/self/exe */
 #if defined(SYS_rseq)
     {SYS_rseq, ALWAYS, 0, 0},

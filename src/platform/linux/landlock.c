@@ -63,7 +63,8 @@ static bool allow_grant(jail_plan *plan, int rules, const platform_jail_grant *g
     if (file < 0) {
         return grant->optional && errno == ENOENT;
     }
-    bool done = allow(rules, file, grant->writable ? (uint64_t)WRITING : (uint64_t)READING, handled);
+    bool done =
+        allow(rules, file, grant->writable ? (uint64_t)WRITING : (uint64_t)READING, handled);
     int number = errno;
     (void)close(file);
     errno = number;
