@@ -29,8 +29,8 @@ static const option exec_rows[] = {
      .choices = sandbox_profile_names,
      .default_text = "standard",
      .help = "what it may ask of the system: strict is memory, time, its standard channels and "
-             "the end; standard adds files of granted folders, threads, and reading the system's "
-             "libraries; trusted is standard"},
+             "the end, and the calls for files only with --dir; standard adds files of granted "
+             "folders, threads, and reading the system's libraries; trusted is standard"},
     {.name = "memory",
      .type = OPTION_SIZE,
      .offset = offsetof(exec_values, memory_bytes),

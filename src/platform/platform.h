@@ -419,11 +419,12 @@ typedef struct platform_jail_grant {
 } platform_jail_grant;
 
 typedef struct platform_jail_options {
-    const char *program;            /* NULL: nothing is run, which tells what is missing here */
-    const char *const *arguments;   /* argv, argv[0] included, NULL at the end */
-    const char *const *environment; /* NULL at the end */
-    const platform_jail_grant *grants;
+    const char *program;               /* NULL: nothing is run, which tells what is missing here */
+    const char *const *arguments;      /* argv, argv[0] included, NULL at the end */
+    const char *const *environment;    /* NULL at the end */
+    const platform_jail_grant *grants; /* a later one covers an earlier one above it */
     size_t n_grants;
+    const char *folder;    /* the guest's name of the working folder; NULL: / */
     bool file_calls;       /* else the program can only use its descriptors 0, 1 and 2 */
     platform_handle input; /* its standard input is what this gives; or PLATFORM_NO_HANDLE */
     uint64_t memory_bytes, output_bytes, file_bytes; /* output: both channels together */

@@ -70,10 +70,19 @@ static void become_nobody(jail_plan *plan) {
     tars_error err;
     if (plan->was_root) {
         if (platform_drop_privileges(JAIL_USER, JAIL_USER, &err) != TARS_OK) {
-            jail_miss(plan->shared, "user without privileges", errno);
+            jail_miss(plan->shared, "user without privileges", EPERM);
         } else if (unshare(CLONE_NEWUSER) != 0) {
             jail_miss(plan->shared, "user namespace", errno);
         }
+    }
+}
+
+/* Whoever is root in some namespace gets no capability from it when the program starts. */
+static void give_up_capabilities(void) {
+    const unsigned long root_is_nobody = 1 | 2; /* SECBIT_NOROOT and its lock */
+    (void)prctl(PR_SET_SECUREBITS, root_is_nobody, 0, 0, 0);
+    for (unsigned long capability = 0; capability < 64; capability++) {
+        (void)prctl(PR_CAPBSET_DROP, capability, 0, 0, 0);
     }
 }
 
@@ -107,11 +116,12 @@ void jail_guest_run(jail_plan *plan) {
     jail_shared *shared = plan->shared;
     (void)setsid(); /* one group that the keeper can kill, and no terminal */
     jail_group_join(&plan->group);
-    const char *folder = o->n_grants > 0 ? o->grants[0].guest : "/";
-    if (chdir(folder) != 0 && chdir("/") != 0) {
-        jail_give_up(shared, "changing to the first folder", errno);
-    }
+    const char *folder = o->folder ? o->folder : "/";
     become_nobody(plan);
+    give_up_capabilities();
+    if (chdir(folder) != 0 && chdir("/") != 0) { /* it may be a file, or closed to the user */
+        jail_give_up(shared, "changing to the working folder", errno);
+    }
     limit(plan);
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
     process_reset_signals();

@@ -1,5 +1,7 @@
 #include "platform/linux/jail.h"
 
+#include "base/text.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -17,6 +19,7 @@ enum {
     RECURSIVE = 0x8000,
     EMPTY_PATH = 0x1000,
     FROM_EMPTY_PATH = 4,
+    TO_EMPTY_PATH = 0x40,
     MAX_TREES = 64
 };
 typedef struct mount_attributes {
@@ -24,31 +27,38 @@ typedef struct mount_attributes {
 } mount_attributes;
 enum { ATTRIBUTE_READ_ONLY = 1, ATTRIBUTE_NO_SUID = 2, ATTRIBUTE_NO_DEVICES = 4 };
 
-/* Makes what a mount needs to stand on: folders, and at the end a folder or an empty file. */
-static bool make_place(int root, const char *path, bool is_folder) {
-    char part[PLATFORM_PATH_BYTES];
-    size_t length = strlen(path);
-    if (length >= sizeof part) {
-        errno = ENAMETOOLONG;
-        return false;
-    }
-    for (size_t i = 1; i <= length; i++) {
-        if (path[i] != '/' && path[i] != '\0') {
-            continue;
-        }
-        memcpy(part, path, i);
-        part[i] = '\0';
-        if (i == length && !is_folder) {
-            int file = openat(root, part, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0444);
-            if (file < 0) {
-                return false;
+/* Makes what a mount stands on, a folder or an empty file, and gives its O_PATH descriptor. Walks
+ * step by step and follows no symbolic link: one in a granted folder could lead out of the root
+ * that is being built, to where these calls still have the caller's rights. */
+static int make_place(int root, const char *path, bool is_folder) {
+    char name[256];
+    int folder = fcntl(root, F_DUPFD_CLOEXEC, 3);
+    while (folder >= 0) {
+        size_t length = strcspn(path, "/");
+        bool last = path[length + strspn(path + length, "/")] == '\0';
+        int next = -1;
+        if (length == 0 || length >= sizeof name || (length <= 2 && path[0] == '.')) {
+            errno = EINVAL;
+        } else {
+            memcpy(name, path, length);
+            name[length] = '\0';
+            if (last && !is_folder) {
+                (void)mknodat(folder, name, S_IFREG | 0444, 0);
+            } else {
+                (void)mkdirat(folder, name, 0755);
             }
-            (void)close(file);
-        } else if (mkdirat(root, part, 0755) != 0 && errno != EEXIST) {
-            return false;
+            next = openat(folder, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
         }
+        int number = errno;
+        (void)close(folder);
+        errno = number;
+        folder = next;
+        if (last) {
+            break;
+        }
+        path += length + strspn(path + length, "/");
     }
-    return true;
+    return folder;
 }
 
 /* A detached copy of a host's file or folder with everything mounted below it; -2: none there. */
@@ -73,17 +83,28 @@ static int copy_tree(const platform_jail_grant *grant, bool *is_folder) {
     return tree;
 }
 
-static bool place_trees(const platform_jail_options *options, const int *trees,
-                        const bool *are_folders, int root) {
+static bool place_trees(const jail_plan *plan, const int *trees, const bool *are_folders,
+                        int root) {
+    const platform_jail_options *options = plan->options;
     for (size_t i = 0; i < options->n_grants; i++) {
-        const char *place = options->grants[i].guest + 1;
+        const char *path = options->grants[i].guest;
         if (trees[i] < 0) {
             continue;
         }
-        if (!make_place(root, place, are_folders[i]) ||
-            syscall(CALL_MOVE_MOUNT, trees[i], "", root, place, FROM_EMPTY_PATH) != 0) {
+        int place = make_place(root, path + strspn(path, "/"), are_folders[i]);
+        if (place < 0) { /* not the machine's lack: two grants do not go together */
+            int number = errno;
+            char step[PLATFORM_JAIL_TEXT_BYTES];
+            text_buffer text;
+            text_init(&text, step, sizeof step);
+            text_format(&text, "making %s for what is granted there", path);
+            jail_give_up(plan->shared, step, number);
+        }
+        if (syscall(CALL_MOVE_MOUNT, trees[i], "", place, "", FROM_EMPTY_PATH | TO_EMPTY_PATH) !=
+            0) {
             return false;
         }
+        (void)close(place);
     }
     return true;
 }
@@ -115,7 +136,7 @@ static bool build_root(jail_plan *plan) {
             continue;
         }
         int root = open(places[i], O_PATH | O_DIRECTORY | O_CLOEXEC);
-        bool done = root >= 0 && place_trees(options, trees, are_folders, root);
+        bool done = root >= 0 && place_trees(plan, trees, are_folders, root);
         if (done && change_root(root)) {
             return true;
         }

@@ -118,6 +118,7 @@ static tars_status run(const sandbox_request *request, const platform_jail_grant
         .environment = request->environment,
         .grants = grants,
         .n_grants = n_grants,
+        .folder = request->n_folders > 0 ? request->folders[0].guest : NULL,
         /* a granted folder is of no use without the calls for files */
         .file_calls = request->profile->file_calls || request->n_folders > 0,
         .input = request->input,
@@ -145,12 +146,12 @@ tars_status sandbox_run(const sandbox_request *request, sandbox_result *out, tar
     if (status != TARS_OK) {
         return status;
     }
-    size_t n = request->n_folders;
-    for (size_t i = 0; i < n; i++) {
-        grants[i] = request->folders[i];
-    }
+    size_t n = 0;
     for (size_t i = 0; request->profile->system_libraries && i < N_LIBRARIES; i++) {
         grants[n++] = system_libraries[i];
+    }
+    for (size_t i = 0; i < request->n_folders; i++) {
+        grants[n++] = request->folders[i];
     }
     return run(request, grants, n, out, err);
 }
