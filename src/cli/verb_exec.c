@@ -198,8 +198,8 @@ static void write_violation(json_writer *json, const char *kind, const char *nam
 static void write_usage(json_writer *json, const platform_jail_result *f) {
     json_key(json, "usage");
     json_begin_object(json);
-    json_member_double(json, "wall_ms", (double)(f->wall_ns / 1000) / 1000);
-    json_member_double(json, "cpu_ms", (double)(f->cpu_ns / 1000) / 1000);
+    json_member_double(json, "wall_ms", (double)f->wall_ns / 1e6);
+    json_member_double(json, "cpu_ms", (double)f->cpu_ns / 1e6);
     json_member_uint(json, "memory_peak_bytes", f->memory_peak_bytes);
     json_member_uint(json, "bytes_in", f->bytes_in);
     json_member_uint(json, "bytes_out", f->output.length + f->errors.length);
@@ -311,7 +311,11 @@ static tars_status run_exec(cli *c, const verb_call *call, tars_error *err) {
     sandbox_result result = {0};
     status = make_plan(call, &plan, err);
     if (status == TARS_OK) {
+        status = platform_interrupt_install(NULL, NULL, err);
+    }
+    if (status == TARS_OK) {
         status = sandbox_run(&plan.request, &result, err);
+        platform_interrupt_remove();
     }
     if (status == TARS_OK && c->globals.json) {
         print_json(c, &result, values->profile);

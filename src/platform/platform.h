@@ -470,7 +470,8 @@ typedef struct platform_jail_result {
 /* Runs a program that is not trusted and waits for its end: without privileges, network, other
  * descriptors or the sight of other processes and files, as far as this system has the means; what
  * it lacks stands in `missing`. A system call that is not allowed fails with EPERM and is counted.
- * Fails when the program cannot be started, or when a grant cannot be given. Give back with
+ * Fails when the program cannot be started, or when a grant cannot be given; CANCELLED when an
+ * interrupt arrives (platform_interrupt_install). Give back with
  * platform_jail_free, also after a failure. */
 tars_status platform_jail_run(const platform_jail_options *options, platform_jail_result *out,
                               tars_error *err);

@@ -68,11 +68,13 @@ setup() {
     printf 'some text' >"$BATS_TEST_TMPDIR/input"
     capture "$TARS" exec --json --profile strict --stdin "$BATS_TEST_TMPDIR/input" "$GUEST" copy
     expect_json "d['stdout'] == 'some text' and d['usage']['bytes_in'] == 9 and d['usage']['bytes_out'] == 9"
+    # shellcheck disable=SC2016 # the inner shell expands it
     capture bash -c 'printf piped | "$1" exec --profile strict --stdin - "$2" copy' - "$TARS" "$GUEST"
     [ "$output" = piped ] || fail "expected the standard input of tars"
 }
 
 @test "descriptors of the caller are closed" {
+    # shellcheck disable=SC2016 # the inner shell expands it
     capture bash -c '"$1" exec --profile strict "$2" descriptors 5</dev/null 9</dev/null' - "$TARS" "$GUEST"
     [ "$output" = 3 ] || fail "expected three descriptors"
 }
@@ -141,15 +143,29 @@ setup() {
     expect_error "script"
 }
 
-@test "an interrupted run leaves no process behind" {
+@test "an interrupted run ends its program and leaves nothing behind" {
     "$TARS" exec --profile strict "$GUEST" loop &
     local id=$!
     sleep 0.5
-    kill -INT "$id" 2>/dev/null || kill "$id"
-    kill "$id" 2>/dev/null || true
-    wait "$id" || true
-    sleep 0.3
+    kill -TERM "$id"
+    status=0
+    wait "$id" || status=$?
+    expect_status 130
     ! pgrep -f "^$GUEST loop" || fail "expected the program to be gone"
+    ! compgen -G "/sys/fs/cgroup/*/tars-exec-$id-*" || fail "expected no group"
+}
+
+@test "a killed run ends its program, and the next one removes its group" {
+    "$TARS" exec --profile strict "$GUEST" loop &
+    local id=$!
+    sleep 0.5
+    kill -KILL "$id"
+    wait "$id" || true
+    sleep 0.5
+    ! pgrep -f "^$GUEST loop" || fail "expected the program to be gone"
+    capture "$TARS" exec --profile strict "$GUEST" exit 0
+    expect_status 0
+    ! compgen -G "/sys/fs/cgroup/*/tars-exec-$id-*" || fail "expected no group"
 }
 
 @test "a user without rights runs programs too" {

@@ -32,10 +32,10 @@ typedef struct jail_run {
 } jail_run;
 
 static void close_one(int *fd) {
-    if (*fd != NOTHING) {
+    if (*fd >= 0) {
         (void)close(*fd);
-        *fd = NOTHING;
     }
+    *fd = NOTHING;
 }
 
 /* Above the standard numbers, where the keeper puts the guest's channels. */
@@ -93,7 +93,7 @@ static tars_status prepare(jail_run *run, tars_error *err) {
     }
     void *memory =
         mmap(NULL, sizeof(jail_shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (memory == MAP_FAILED) {
+    if (memory == MAP_FAILED || !memory) {
         return platform_fail(err, errno, NULL, "cannot share memory with the sandbox");
     }
     run->plan.shared = memory;
@@ -228,6 +228,9 @@ static tars_status pump(jail_run *run, tars_error *err) {
             {.fd = full || run->input_ended ? NOTHING : (int)o->input, .events = POLLIN},
         };
         (void)poll(waits, 4, 100);
+        if (platform_interrupted() > 0) {
+            return error_set(err, TARS_CANCELLED, "interrupted while the program ran");
+        }
         tars_status status = TARS_OK;
         for (int i = 1; i <= 2 && status == TARS_OK; i++) {
             status = waits[i - 1].revents != 0 ? take_output(run, i, err) : TARS_OK;

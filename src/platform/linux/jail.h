@@ -75,9 +75,10 @@ int jail_filter_install(bool file_calls);
 /* Answers one refused call; the first start of a program is let through. */
 void jail_filter_serve(int listener, jail_shared *shared);
 
-/* Makes groups with the limits, as far as this user may. */
+/* Makes groups with the limits, as far as this user may, and removes those of callers that were
+ * killed before they could. */
 void jail_group_make(jail_group *group, const platform_jail_options *options, jail_shared *shared);
-void jail_group_join(const jail_group *group);
+bool jail_group_join(const jail_group *group);
 /* Reads what was used and removes the groups. */
 void jail_group_end(jail_group *group, uint64_t *memory_peak_bytes, bool *memory_hit);
 

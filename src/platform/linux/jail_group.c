@@ -4,9 +4,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#define PREFIX "tars-exec-"
 
 /* Where a controller's groups live and what its files are called. Version 2 has one folder. */
 typedef struct group_row {
@@ -51,11 +54,34 @@ static bool write_number(const char *folder, const char *name, uint64_t value) {
     return done;
 }
 
+/* The number behind the prefix; 0: it is no folder of a run. */
+static pid_t owner_of(const char *name) {
+    uint64_t number = 0;
+    if (strncmp(name, PREFIX, sizeof PREFIX - 1) != 0) {
+        return 0;
+    }
+    for (const char *c = name + sizeof PREFIX - 1; *c >= '0' && *c <= '9' && number < 1000000000;
+         c++) {
+        number = number * 10 + (uint64_t)(*c - '0');
+    }
+    return (pid_t)number;
+}
+
+static bool sweep(void *user, const char *name, platform_kind kind) {
+    char path[512];
+    pid_t owner = owner_of(name);
+    (void)kind;
+    if (owner > 0 && kill(owner, 0) != 0 && errno == ESRCH && join(path, sizeof path, user, name)) {
+        (void)rmdir(path); /* refused while a process is in it */
+    }
+    return true;
+}
+
 static bool make_folder(const group_row *row, char *folder, size_t size_bytes) {
     static atomic_uint sequence;
     text_buffer text;
     text_init(&text, folder, size_bytes);
-    text_format(&text, "%s/tars-exec-%lld-%u", row->root, (long long)getpid(),
+    text_format(&text, "%s/" PREFIX "%lld-%u", row->root, (long long)getpid(),
                 atomic_fetch_add(&sequence, 1u));
     return !text.truncated && mkdir(folder, 0700) == 0;
 }
@@ -89,6 +115,7 @@ void jail_group_make(jail_group *group, const platform_jail_options *options, ja
         if (!join(proof, sizeof proof, rows[i].root, rows[i].proof) || access(proof, F_OK) != 0) {
             continue;
         }
+        (void)platform_list_folder(rows[i].root, sweep, (void *)(uintptr_t)rows[i].root, NULL);
         if (!make_folder(&rows[i], folder, sizeof group->folders[0])) {
             why = errno;
             continue;
@@ -107,11 +134,13 @@ void jail_group_make(jail_group *group, const platform_jail_options *options, ja
     }
 }
 
-void jail_group_join(const jail_group *group) {
+bool jail_group_join(const jail_group *group) {
     for (size_t i = 0; i < group->n_folders; i++) {
-        ssize_t written = write(group->members[i], "0", 1); /* the writer itself */
-        (void)written;
+        if (write(group->members[i], "0", 1) != 1) { /* the writer itself */
+            return false;
+        }
     }
+    return true;
 }
 
 static void read_row(const group_row *row, const char *folder, uint64_t *peak, bool *memory_hit) {
@@ -134,7 +163,7 @@ void jail_group_end(jail_group *group, uint64_t *memory_peak_bytes, bool *memory
         for (size_t j = 0; j < sizeof rows / sizeof rows[0]; j++) {
             size_t length = strlen(rows[j].root);
             if (strncmp(folder, rows[j].root, length) == 0 &&
-                strncmp(folder + length, "/tars-exec-", 11) == 0) {
+                strncmp(folder + length, "/" PREFIX, sizeof PREFIX) == 0) {
                 read_row(&rows[j], folder, memory_peak_bytes, memory_hit);
             }
         }

@@ -115,7 +115,9 @@ void jail_guest_run(jail_plan *plan) {
     const platform_jail_options *o = plan->options;
     jail_shared *shared = plan->shared;
     (void)setsid(); /* one group that the keeper can kill, and no terminal */
-    jail_group_join(&plan->group);
+    if (!jail_group_join(&plan->group)) {
+        jail_give_up(shared, "joining its cgroup", errno);
+    }
     const char *folder = o->folder ? o->folder : "/";
     become_nobody(plan);
     give_up_capabilities();
