@@ -16,6 +16,12 @@ setup() {
     [ -x "$GUEST" ] || skip "no compiler here that makes static programs"
 }
 
+# Skips where no profile with calls for files can run.
+need_files() {
+    capture "$TARS" exec --json --profile standard "$GUEST" exit 0
+    [ "$status" -ne 5 ] || skip "files cannot be kept apart here: $output"
+}
+
 @test "output and the end of a program are passed on" {
     capture "$TARS" exec --runtime native --profile strict "$GUEST" say "hello there"
     expect_status 0
@@ -38,6 +44,8 @@ setup() {
 
 @test "refused calls are named and counted" {
     local call
+    capture "$TARS" exec --json --profile strict "$GUEST" exit 0
+    [[ $output != *"names of refused"* ]] || skip "refused calls cannot all be named here"
     for call in socket ptrace mount kill; do
         capture "$TARS" exec --json --profile strict "$GUEST" "$call"
         expect_status 3
@@ -80,6 +88,7 @@ setup() {
 }
 
 @test "a folder is granted for reading, or for writing too" {
+    need_files
     local folder=$BATS_TEST_TMPDIR/folder
     mkdir -p "$folder"
     chmod 777 "$folder"
@@ -97,6 +106,7 @@ setup() {
 }
 
 @test "a folder under another name needs a root of its own" {
+    need_files
     local folder=$BATS_TEST_TMPDIR/folder
     mkdir -p "$folder"
     chmod 755 "$folder" "$BATS_TEST_TMPDIR"
@@ -111,6 +121,7 @@ setup() {
 }
 
 @test "dynamic programs run in standard, and strict says what to do" {
+    need_files
     [ -x "$BATS_FILE_TMPDIR/dynamic" ] || skip "no compiler"
     capture "$TARS" exec "$BATS_FILE_TMPDIR/dynamic" say hello
     expect_status 0

@@ -104,11 +104,13 @@ static bool lacks(const sandbox_result *result, const char *what) {
 
 static void check_result(const expectation *e, const sandbox_result *r) {
     const char *text = r->facts.output.data ? r->facts.output.data : "";
-    bool as_expected = r->status == e->status && (r->limit != NULL) == (e->limit != NULL) &&
+    bool unnamed = lacks(r, "names of refused"); /* then a refusal may not be known */
+    bool as_expected = (r->status == e->status ||
+                        (unnamed && e->status == SANDBOX_DENIED && r->status == SANDBOX_OK)) &&
+                       (r->limit != NULL) == (e->limit != NULL) &&
                        (!r->limit || strcmp(r->limit, e->limit) == 0) &&
                        (r->limit || r->exit_code == e->exit_code);
-    bool told = lacks(r, "names of refused") ||
-                (e->refused ? names(r, e->refused) : r->facts.n_refusals == 0);
+    bool told = unnamed || (e->refused ? names(r, e->refused) : r->facts.n_refusals == 0);
     if (!as_expected || !told) {
         check_fail(
             __FILE__, __LINE__,
@@ -125,10 +127,30 @@ static void check_result(const expectation *e, const sandbox_result *r) {
     }
 }
 
+static bool is_missing(const char *what) {
+    sandbox_result result;
+    tars_error err;
+    CHECK_INT(sandbox_probe(&result, &err), TARS_OK);
+    bool missing = lacks(&result, what);
+    sandbox_result_free(&result);
+    return missing;
+}
+
+/* Whether the profiles with calls for files run here at all. */
+static bool files_are_confined(void) {
+    return !is_missing("Landlock") ||
+           (!is_missing("mount namespace") && !is_missing("root folder"));
+}
+
 static void check_rows(const expectation *rows, size_t n, const char *program) {
+    bool confined = files_are_confined();
     for (size_t i = 0; i < n; i++) {
         sandbox_result result;
         tars_error err;
+        if (!confined && strcmp(rows[i].profile, "strict") != 0) {
+            check_skip("files cannot be kept apart here: not all rows");
+            continue;
+        }
         tars_status status = run(&rows[i], program, &small, PLATFORM_NO_HANDLE, &result, &err);
         if (status != TARS_OK) {
             check_fail(__FILE__, __LINE__, "%s, %s: %s", rows[i].profile, rows[i].trial,
@@ -138,15 +160,6 @@ static void check_rows(const expectation *rows, size_t n, const char *program) {
         }
         sandbox_result_free(&result);
     }
-}
-
-static bool is_missing(const char *what) {
-    sandbox_result result;
-    tars_error err;
-    CHECK_INT(sandbox_probe(&result, &err), TARS_OK);
-    bool missing = lacks(&result, what);
-    sandbox_result_free(&result);
-    return missing;
 }
 
 /* The guest may be the user nobody, whom the folder must let read and write. */
@@ -228,10 +241,6 @@ static void keeps_within_folders(void) {
         {"standard", "write", "/usr/new", SANDBOX_OK, 9, NULL, NULL, ""},
     };
     if (!compile(true) || !compile(false)) {
-        return;
-    }
-    if (is_missing("Landlock") && is_missing("root folder")) {
-        check_skip("neither Landlock nor a root folder of its own here");
         return;
     }
     prepare_folder();

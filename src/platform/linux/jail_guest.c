@@ -30,6 +30,7 @@ static const char *reason(int number) {
         {EUSERS, "the system's limit of namespaces is reached"},
         {ENOENT, "it is not there"},
         {EROFS, "the file system is read-only"},
+        {EEXIST, "another filter was here first"},
         {EBUSY, "another program holds it"},
         {EAGAIN, "a limit of processes is reached"},
         {ENOMEM, "no memory"},
@@ -128,7 +129,7 @@ void jail_guest_run(jail_plan *plan) {
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
     process_reset_signals();
     if (plan->rules >= 0 && !jail_rules_enter(plan->rules)) {
-        jail_miss(shared, "Landlock", errno);
+        jail_give_up(shared, "entering Landlock's rules", errno);
     }
     int listener = jail_filter_install(o->file_calls);
     if (listener == -2) {

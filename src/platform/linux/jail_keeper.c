@@ -173,6 +173,13 @@ void jail_keeper_run(jail_plan *plan) {
     }
     enter_namespaces(plan);
     plan->rules = jail_rules_make(plan);
+    if (plan->options->file_calls && plan->rules < 0 && !plan->shared->private_root) {
+        /* every file that its user may read would lie open: that is no sandbox */
+        jail_give_up(plan->shared,
+                     "keeping files apart (neither Landlock nor a mount namespace is to be had; "
+                     "a static program in the strictest profile needs neither)",
+                     EPERM);
+    }
     uint64_t start_ns = platform_clock_ns();
     /* With one table of descriptors the keeper gets the filter's listener by its number; starting
      * the program gives that a table of its own. */
