@@ -105,7 +105,8 @@ static tars_status prepare(jail_run *run, tars_error *err) {
     void *memory =
         mmap(NULL, sizeof(jail_shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (memory == MAP_FAILED || !memory) {
-        return platform_fail(err, errno, NULL, "cannot share memory with the sandbox");
+        (void)platform_fail(err, errno, NULL, "cannot share memory with the sandbox");
+        return TARS_OUT_OF_MEMORY;
     }
     run->plan.shared = memory;
     if (!make_pipe(&run->theirs[0], &run->ours[0]) || !make_pipe(&run->ours[1], &run->theirs[1]) ||
