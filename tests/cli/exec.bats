@@ -76,6 +76,8 @@ need_files() {
     printf 'some text' >"$BATS_TEST_TMPDIR/input"
     capture "$TARS" exec --json --profile strict --stdin "$BATS_TEST_TMPDIR/input" "$GUEST" copy
     expect_json "d['stdout'] == 'some text' and d['usage']['bytes_in'] == 9 and d['usage']['bytes_out'] == 9"
+    capture "$TARS" exec --json --profile strict --stdin "$BATS_TEST_TMPDIR/input" "$GUEST" exit 0
+    expect_json "d['usage']['bytes_in'] == 0"
     # shellcheck disable=SC2016 # the inner shell expands it
     capture bash -c 'printf piped | "$1" exec --profile strict --stdin - "$2" copy' - "$TARS" "$GUEST"
     [ "$output" = piped ] || fail "expected the standard input of tars"

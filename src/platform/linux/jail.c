@@ -13,6 +13,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -257,6 +258,10 @@ static tars_status pump(jail_run *run, tars_error *err) {
         if (platform_clock_ns() - start > last_ns) {
             (void)kill(run->keeper, SIGKILL);
         }
+    }
+    int unread = 0;
+    if (ioctl(run->theirs[0], FIONREAD, &unread) == 0 && unread > 0) {
+        run->result->bytes_in -= (uint64_t)unread; /* handed over, but never taken */
     }
     return TARS_OK;
 }
