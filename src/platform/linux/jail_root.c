@@ -8,6 +8,7 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 /* The kernel's numbers and constants, for C libraries whose headers are older than they are. They
@@ -61,19 +62,22 @@ static int make_place(int root, const char *path, bool is_folder) {
     return folder;
 }
 
-/* A detached copy of a host's file or folder with everything mounted below it; -2: none there. */
+/* A detached copy of a host's file or folder with everything mounted below it; -2: none there. The
+ * null device is the only device that works. */
 static int copy_tree(const platform_jail_grant *grant, bool *is_folder) {
     int tree = (int)syscall(CALL_OPEN_TREE, AT_FDCWD, grant->host,
                             TREE_CLONE | TREE_CLOSE_ON_EXEC | RECURSIVE);
     if (tree < 0) {
         return errno == ENOENT && grant->optional ? -2 : -1;
     }
-    mount_attributes wanted = {.set = ATTRIBUTE_NO_SUID | ATTRIBUTE_NO_DEVICES |
-                                      (grant->writable ? 0u : (uint64_t)ATTRIBUTE_READ_ONLY)};
     struct stat info;
-    if (syscall(CALL_MOUNT_SETATTR, tree, "", EMPTY_PATH | RECURSIVE, &wanted, sizeof wanted) !=
-            0 ||
-        fstat(tree, &info) != 0) {
+    bool told = fstat(tree, &info) == 0;
+    bool is_null = told && S_ISCHR(info.st_mode) && info.st_rdev == makedev(1, 3);
+    mount_attributes wanted = {.set = ATTRIBUTE_NO_SUID |
+                                      (is_null ? 0u : (uint64_t)ATTRIBUTE_NO_DEVICES) |
+                                      (grant->writable ? 0u : (uint64_t)ATTRIBUTE_READ_ONLY)};
+    if (!told || syscall(CALL_MOUNT_SETATTR, tree, "", EMPTY_PATH | RECURSIVE, &wanted,
+                         sizeof wanted) != 0) {
         int number = errno;
         (void)close(tree);
         errno = number;

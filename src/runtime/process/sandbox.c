@@ -11,12 +11,13 @@ static const sandbox_profile profiles[] = {
 };
 const char *const sandbox_profile_names[] = {"strict", "standard", "trusted", NULL};
 
-/* What dynamically linked programs read to start. */
+/* What dynamically linked programs read to start, and the place to read and write nothing. */
 static const platform_jail_grant system_libraries[] = {
     {.host = "/usr", .guest = "/usr", .optional = true},
     {.host = "/lib", .guest = "/lib", .optional = true},
     {.host = "/lib64", .guest = "/lib64", .optional = true},
     {.host = "/etc/ld.so.cache", .guest = "/etc/ld.so.cache", .optional = true},
+    {.host = "/dev/null", .guest = "/dev/null", .writable = true, .optional = true},
 };
 enum { N_LIBRARIES = sizeof system_libraries / sizeof system_libraries[0] };
 

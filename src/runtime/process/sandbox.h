@@ -13,7 +13,7 @@ enum { SANDBOX_MAX_FOLDERS = 32 };
 typedef struct sandbox_profile {
     const char *name;
     bool file_calls;       /* the calls for files, threads and polling beyond the set base */
-    bool system_libraries; /* /usr, /lib, /lib64 and /etc/ld.so.cache can be read */
+    bool system_libraries; /* /usr, /lib, /lib64, /etc/ld.so.cache, and /dev/null */
 } sandbox_profile;
 /* NULL for a name that is no profile. */
 const sandbox_profile *sandbox_profile_find(const char *name);
