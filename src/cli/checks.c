@@ -3,6 +3,7 @@
 #include "api/context.h"
 #include "api/model_api.h"
 #include "cli/number_text.h"
+#include "runtime/process/sandbox.h"
 #include "runtime/registry.h"
 #include "store/keys.h"
 #include "store/store.h"
@@ -286,6 +287,30 @@ static void check_runtimes(check_list *list) {
     }
 }
 
+/* One finding for the process sandbox, and one for each wall that this machine does not give it. */
+static void check_sandbox(check_list *list) {
+    sandbox_result result;
+    tars_error err;
+    if (sandbox_probe(&result, &err) != TARS_OK) {
+        finding *f = check_add(list, "sandbox", CHECK_UNAVAILABLE);
+        set_detail(f, "%s", err.message);
+        set_fix(f, "%s", err.hint);
+        sandbox_result_free(&result);
+        return;
+    }
+    size_t n = result.facts.n_missing;
+    if (n == 0) {
+        finding *f = check_add(list, "sandbox", CHECK_OK);
+        set_detail(f, "tried: 'tars exec' has all its walls here");
+    }
+    for (size_t i = 0; i < n; i++) {
+        finding *f = check_add(list, "sandbox", CHECK_WARN);
+        set_detail(f, "'tars exec' works without %s", result.facts.missing[i]);
+        set_fix(f, "allow it in the kernel or the container, or run as a user that may use it");
+    }
+    sandbox_result_free(&result);
+}
+
 /* Looks for a program in the folders of PATH. */
 static bool find_program(const char *name, char *out, size_t size_bytes) {
     const char *folders = platform_environment("PATH");
@@ -349,9 +374,9 @@ static void check_offline(check_list *list) {
 }
 
 const check_row check_rows[] = {
-    {"cpu", check_cpu},     {"threads", check_threads}, {"memory", check_memory},
-    {"disk", check_disk},   {"store", check_index},     {"digest", check_digests},
-    {"pages", check_pages}, {"keys", check_keys},       {"runtime", check_runtimes},
-    {"pip", check_pip},     {"network", check_offline},
+    {"cpu", check_cpu},         {"threads", check_threads}, {"memory", check_memory},
+    {"disk", check_disk},       {"store", check_index},     {"digest", check_digests},
+    {"pages", check_pages},     {"keys", check_keys},       {"runtime", check_runtimes},
+    {"sandbox", check_sandbox}, {"pip", check_pip},         {"network", check_offline},
 };
 const size_t check_row_count = sizeof check_rows / sizeof check_rows[0];

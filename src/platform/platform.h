@@ -394,6 +394,7 @@ typedef struct platform_hardening {
     uint64_t n_files;
     uint64_t cpu_seconds;
     uint64_t file_size_bytes; /* of any file it writes; pipes are not counted */
+    uint64_t n_processes;     /* of its user, threads included (Linux) */
     bool filter_system_calls; /* only reading, writing, memory, time and exit are left */
 } platform_hardening;
 typedef struct platform_hardening_report {
@@ -409,6 +410,75 @@ tars_status platform_harden(const platform_hardening *wanted, platform_hardening
 /* Becomes another user for good, without supplementary groups. */
 tars_status platform_drop_privileges(uint32_t user_id, uint32_t group_id, tars_error *err);
 bool platform_is_root(void);
+
+/* ---- jails ------------------------------------------------------------------------------- */
+
+/* A file or folder of this machine that a stranger's program may use. */
+typedef struct platform_jail_grant {
+    const char *host;
+    const char *guest; /* absolute; where the program finds it */
+    bool writable;
+    bool optional; /* left out in silence when the machine has none */
+} platform_jail_grant;
+
+typedef struct platform_jail_options {
+    const char *program;               /* NULL: nothing is run, which tells what is missing here */
+    const char *const *arguments;      /* argv, argv[0] included, NULL at the end */
+    const char *const *environment;    /* NULL at the end */
+    const platform_jail_grant *grants; /* a later one covers an earlier one above it */
+    size_t n_grants;
+    const char *folder;    /* the guest's name of the working folder; NULL: / */
+    bool file_calls;       /* else the program can only use its descriptors 0, 1 and 2 */
+    platform_handle input; /* its standard input is what this gives; or PLATFORM_NO_HANDLE */
+    uint64_t memory_bytes, output_bytes, file_bytes; /* output: both channels together */
+    uint64_t timeout_ns;
+    uint32_t n_files, n_threads;
+} platform_jail_options;
+
+typedef enum platform_jail_end {
+    PLATFORM_JAIL_EXITED,
+    PLATFORM_JAIL_SIGNALLED,
+    PLATFORM_JAIL_TIME, /* and below: killed at a limit */
+    PLATFORM_JAIL_MEMORY,
+    PLATFORM_JAIL_OUTPUT,
+    PLATFORM_JAIL_FILE_SIZE
+} platform_jail_end;
+
+typedef struct platform_jail_refusal {
+    uint32_t number;
+    const char *name; /* constant; NULL when this version knows none for the number */
+    uint64_t count;
+} platform_jail_refusal;
+
+typedef struct platform_jail_bytes {
+    char *data;
+    size_t length;
+} platform_jail_bytes;
+
+enum { PLATFORM_JAIL_REFUSALS = 64, PLATFORM_JAIL_MISSING = 12, PLATFORM_JAIL_TEXT_BYTES = 160 };
+
+typedef struct platform_jail_result {
+    platform_jail_end end;
+    int code;   /* of EXITED */
+    int signal; /* of SIGNALLED, which signal_text explains */
+    const char *signal_text;
+    platform_jail_bytes output, errors; /* freed by platform_jail_free */
+    uint64_t wall_ns, cpu_ns, memory_peak_bytes, bytes_in;
+    platform_jail_refusal refusals[PLATFORM_JAIL_REFUSALS]; /* system calls, by first number */
+    size_t n_refusals;
+    char missing[PLATFORM_JAIL_MISSING][PLATFORM_JAIL_TEXT_BYTES]; /* "what: why" */
+    size_t n_missing;
+} platform_jail_result;
+
+/* Runs a program that is not trusted and waits for its end: without privileges, network, other
+ * descriptors or the sight of other processes and files, as far as this system has the means; what
+ * it lacks stands in `missing`. A system call that is not allowed fails with EPERM and is counted.
+ * Fails when the program cannot be started, or when a grant cannot be given; CANCELLED when an
+ * interrupt arrives (platform_interrupt_install). Give back with
+ * platform_jail_free, also after a failure. */
+tars_status platform_jail_run(const platform_jail_options *options, platform_jail_result *out,
+                              tars_error *err);
+void platform_jail_free(platform_jail_result *result);
 
 /* ---- terminal and signals ---------------------------------------------------------------- */
 

@@ -30,7 +30,8 @@ static tars_status set_limits(const platform_hardening *wanted, tars_error *err)
     } rows[] = {{RLIMIT_AS, wanted->address_space_bytes, "address space"},
                 {RLIMIT_NOFILE, wanted->n_files, "open files"},
                 {RLIMIT_CPU, wanted->cpu_seconds, "processor time"},
-                {RLIMIT_FSIZE, wanted->file_size_bytes, "file sizes"}};
+                {RLIMIT_FSIZE, wanted->file_size_bytes, "file sizes"},
+                {RLIMIT_NPROC, wanted->n_processes, "processes"}};
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         if (!set_limit(rows[i].resource, rows[i].value)) {
             return platform_fail(err, errno, NULL, "cannot limit the %s of this process",

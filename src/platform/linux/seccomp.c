@@ -1,21 +1,13 @@
 #include "platform/linux/seccomp.h"
 
+#include "platform/linux/filter_code.h"
+
 #include <errno.h>
-#include <linux/audit.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
-#include <stddef.h>
 #include <stdint.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-
-#if defined(__x86_64__)
-#define FILTER_ARCHITECTURE AUDIT_ARCH_X86_64
-#elif defined(__aarch64__)
-#define FILTER_ARCHITECTURE AUDIT_ARCH_AARCH64
-#endif
 
 #if defined(FILTER_ARCHITECTURE)
 
@@ -125,62 +117,37 @@ static const call_row calls[] = {
 #endif
 };
 
-enum { N_CALLS = sizeof calls / sizeof calls[0], MAX_INSTRUCTIONS = 4 * N_CALLS + 16 };
-
-typedef struct filter_program {
-    struct sock_filter code[MAX_INSTRUCTIONS];
-    unsigned short length;
-} filter_program;
-
-static void emit(filter_program *p, uint16_t code, uint32_t value, uint8_t if_true,
-                 uint8_t if_false) {
-    p->code[p->length++] = (struct sock_filter){code, if_true, if_false, value};
-}
-
-static void load(filter_program *p, size_t offset) {
-    emit(p, BPF_LD | BPF_W | BPF_ABS, (uint32_t)offset, 0, 0);
-}
-
-static void answer(filter_program *p, uint32_t action) {
-    emit(p, BPF_RET | BPF_K, action, 0, 0);
-}
+enum { N_CALLS = sizeof calls / sizeof calls[0] };
+_Static_assert(5 * N_CALLS + 16 < FILTER_MAX_INSTRUCTIONS, "the filter has room");
 
 /* If the loaded number is the row's: its answer; else the next row, with the number still loaded.
  */
-static void emit_row(filter_program *p, const call_row *row) {
+static void emit_row(filter_code *p, const call_row *row) {
     static const uint32_t actions[] = {[ALLOW] = SECCOMP_RET_ALLOW,
                                        [REFUSE] = SECCOMP_RET_ERRNO | EPERM,
                                        [NO_TERMINAL] = SECCOMP_RET_ERRNO | ENOTTY};
     if (row->rule != ALLOW_WITHOUT_EXEC) {
-        emit(p, BPF_JMP | BPF_JEQ | BPF_K, row->number, 0, 1);
-        answer(p, actions[row->rule]);
+        filter_emit(p, BPF_JMP | BPF_JEQ | BPF_K, row->number, 0, 1);
+        filter_answer(p, actions[row->rule]);
         return;
     }
-    emit(p, BPF_JMP | BPF_JEQ | BPF_K, row->number, 0, 4);
-    load(p, offsetof(struct seccomp_data, args[2])); /* the low half on little-endian machines */
-    emit(p, BPF_JMP | BPF_JSET | BPF_K, PROT_EXEC, 0, 1);
-    answer(p, SECCOMP_RET_ERRNO | EPERM);
-    answer(p, SECCOMP_RET_ALLOW);
+    filter_emit(p, BPF_JMP | BPF_JEQ | BPF_K, row->number, 0, 4);
+    filter_load_argument(p, 2);
+    filter_emit(p, BPF_JMP | BPF_JSET | BPF_K, PROT_EXEC, 0, 1);
+    filter_answer(p, SECCOMP_RET_ERRNO | EPERM);
+    filter_answer(p, SECCOMP_RET_ALLOW);
 }
 
-static void build(filter_program *p) {
-    p->length = 0;
-    load(p, offsetof(struct seccomp_data, arch));
-    emit(p, BPF_JMP | BPF_JEQ | BPF_K, FILTER_ARCHITECTURE, 1, 0);
-    answer(p, SECCOMP_RET_KILL_PROCESS);
-    load(p, offsetof(struct seccomp_data, nr));
-#if defined(__x86_64__)
-    emit(p, BPF_JMP | BPF_JGE | BPF_K, 0x40000000u, 0, 1); /* the x32 form of the calls */
-    answer(p, SECCOMP_RET_KILL_PROCESS);
-#endif
+static void build(filter_code *p) {
+    filter_begin(p);
     for (size_t i = 0; i < N_CALLS; i++) {
         emit_row(p, &calls[i]);
     }
-    answer(p, SECCOMP_RET_KILL_PROCESS);
+    filter_answer(p, SECCOMP_RET_KILL_PROCESS);
 }
 
 bool seccomp_install(const char **reason) {
-    filter_program program;
+    filter_code program;
     build(&program);
     struct sock_fprog kernel_form = {.len = program.length, .filter = program.code};
     if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &kernel_form) ==

@@ -54,3 +54,14 @@ tars_status platform_harden(const platform_hardening *wanted, platform_hardening
     report->limits = setrlimit(RLIMIT_CORE, &no_core) == 0;
     return TARS_OK;
 }
+
+tars_status platform_jail_run(const platform_jail_options *options, platform_jail_result *out,
+                              tars_error *err) {
+    (void)options;
+    *out = (platform_jail_result){0};
+    return platform_not_here(err, "running a program in a process sandbox");
+}
+
+void platform_jail_free(platform_jail_result *result) {
+    *result = (platform_jail_result){0};
+}

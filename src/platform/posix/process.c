@@ -71,7 +71,7 @@ static void place_handles(child_plan *plan) {
     platform_os_close_on_exec_from(MAX_CHILD_NUMBER);
 }
 
-static void reset_signals(void) {
+void process_reset_signals(void) {
     for (int number = 1; number < NSIG; number++) {
         struct sigaction action;
         if (sigaction(number, NULL, &action) == 0 && action.sa_handler == SIG_IGN) {
@@ -88,7 +88,7 @@ static void run_child(child_plan *plan) {
     static const char *const no_environment[] = {NULL};
     const platform_spawn_options *options = plan->options;
     place_handles(plan);
-    reset_signals();
+    process_reset_signals();
     if (options->dies_with_us && !platform_os_die_with_parent((intptr_t)plan->parent)) {
         _exit(127);
     }

@@ -17,6 +17,8 @@ void platform_os_close_on_exec_from(int first);
 bool platform_os_die_with_parent(intptr_t parent);
 /* A descriptor that becomes readable when the process ends, or PLATFORM_NO_HANDLE. */
 platform_handle platform_os_process_handle(intptr_t id);
+/* Ignored signals back to their defaults, none blocked; of process.c. Async-signal-safe. */
+void process_reset_signals(void);
 /* A path that executes this program, also when its file was replaced. */
 tars_status platform_os_own_program(char *out, size_t size_bytes, tars_error *err);
 /* What a signal means; constant text. */

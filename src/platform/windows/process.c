@@ -43,6 +43,17 @@ tars_status platform_harden(const platform_hardening *wanted, platform_hardening
     return platform_not_here(err, "hardening of a process");
 }
 
+tars_status platform_jail_run(const platform_jail_options *options, platform_jail_result *out,
+                              tars_error *err) {
+    (void)options;
+    *out = (platform_jail_result){0};
+    return platform_not_here(err, "running a program in a process sandbox");
+}
+
+void platform_jail_free(platform_jail_result *result) {
+    *result = (platform_jail_result){0};
+}
+
 /* ---- terminal and signals ---------------------------------------------------------------- */
 
 bool platform_is_terminal(platform_handle handle) {
