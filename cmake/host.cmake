@@ -81,6 +81,10 @@ foreach(library tars_static tars_shared)
   target_link_libraries(${library} PRIVATE ${TARS_LIBRARIES})
   set_target_properties(${library} PROPERTIES OUTPUT_NAME tars LINKER_LANGUAGE C)
 endforeach()
+if(CMAKE_SYSTEM_NAME STREQUAL Linux)
+  # A thread of the runtime wasm runs as long as the process: the library must not be unloaded.
+  target_link_options(tars_shared PRIVATE LINKER:-z,nodelete)
+endif()
 set_target_properties(tars_shared PROPERTIES VERSION ${PROJECT_VERSION}
                                              SOVERSION ${PROJECT_VERSION_MAJOR})
 

@@ -282,7 +282,7 @@ static void check_runtimes(check_list *list) {
         bool works = row->probe(&err) == TARS_OK;
         finding *f = check_add(list, "", works ? CHECK_OK : CHECK_UNAVAILABLE);
         name_finding(f, "runtime", row->name);
-        set_detail(f, "%s", works ? "tried: it works here" : err.message);
+        set_detail(f, "%s", works ? "all that it needs is here" : err.message);
         set_fix(f, "%s", err.hint);
     }
 }

@@ -410,6 +410,8 @@ tars_status platform_harden(const platform_hardening *wanted, platform_hardening
 /* Becomes another user for good, without supplementary groups. */
 tars_status platform_drop_privileges(uint32_t user_id, uint32_t group_id, tars_error *err);
 bool platform_is_root(void);
+/* The user whose rights this process has; 0 on Windows, as is any file's owner there. */
+uint32_t platform_user_id(void);
 
 /* ---- jails ------------------------------------------------------------------------------- */
 

@@ -100,10 +100,53 @@ tars_status files_move(const char *from, const char *to, tars_error *err) {
     return files_write(marker, "", 0, 0600, PLATFORM_COMMIT_REPLACE, err);
 }
 
+static tars_status refuse_secret(const char *path, tars_error *err) {
+    error_where(err, "%s", path);
+    error_hint(err, "chmod 600 it if you trust what it holds, else move it away");
+    return TARS_DENIED;
+}
+
+static tars_status check_secret(const platform_file_info *info, const char *path, tars_error *err) {
+    if ((info->mode & 077u) != 0) {
+        error_set(err, TARS_DENIED, "others than its owner may use this secret (mode %u%u%u)",
+                  info->mode >> 6 & 7u, info->mode >> 3 & 7u, info->mode & 7u);
+        return refuse_secret(path, err);
+    }
+    if (info->owner != platform_user_id()) { /* whoever owns it may change it at any time */
+        error_set(err, TARS_DENIED, "this secret belongs to user %u, not to user %u", info->owner,
+                  platform_user_id());
+        return refuse_secret(path, err);
+    }
+    return TARS_OK;
+}
+
+static tars_status read_secret(const platform_file *file, const platform_file_info *info,
+                               size_t max_bytes, char **out, size_t *length, tars_error *err) {
+    if (info->size_bytes > max_bytes) {
+        return error_set(err, TARS_LIMIT, "a secret of %llu bytes; %zu are possible",
+                         (unsigned long long)info->size_bytes, max_bytes);
+    }
+    size_t n = (size_t)info->size_bytes;
+    char *bytes = malloc(n + 1);
+    if (!bytes) {
+        return error_set(err, TARS_OUT_OF_MEMORY, "no memory for a secret of %zu bytes", n);
+    }
+    tars_status status = platform_file_read_at(file, 0, bytes, n, err);
+    if (status != TARS_OK) {
+        free(bytes);
+        return status;
+    }
+    bytes[n] = '\0';
+    *out = bytes;
+    *length = n;
+    return TARS_OK;
+}
+
 tars_status files_read_secret(const char *path, size_t max_bytes, char **out, size_t *length,
                               tars_error *err) {
     platform_kind kind;
     platform_file_info info;
+    platform_file file;
     tars_status status = platform_path_kind(path, &kind, &info, err);
     if (status != TARS_OK) {
         return status;
@@ -111,18 +154,24 @@ tars_status files_read_secret(const char *path, size_t max_bytes, char **out, si
     if (kind == PLATFORM_KIND_MISSING) {
         return error_set(err, TARS_NOT_FOUND, "no such file: %s", path);
     }
-    if (kind != PLATFORM_KIND_FILE || (info.mode & 077u) != 0) {
-        if (kind != PLATFORM_KIND_FILE) {
-            error_set(err, TARS_DENIED, "a secret must be a plain file, this is none");
-        } else {
-            error_set(err, TARS_DENIED, "others than its owner may use this secret (mode %u%u%u)",
-                      info.mode >> 6 & 7u, info.mode >> 3 & 7u, info.mode & 7u);
-        }
-        error_where(err, "%s", path);
-        error_hint(err, "chmod 600 it if you trust what it holds, else move it away");
-        return TARS_DENIED;
+    if (kind != PLATFORM_KIND_FILE) {
+        error_set(err, TARS_DENIED, "a secret must be a plain file, this is none");
+        return refuse_secret(path, err);
     }
-    return platform_file_read_all(path, max_bytes, out, length, err);
+    status = platform_file_open(path, &file, err);
+    if (status != TARS_OK) {
+        return status;
+    }
+    /* of what was opened: the path may name another file by now */
+    status = platform_file_get_info(&file, &info, err);
+    if (status == TARS_OK) {
+        status = check_secret(&info, path, err);
+    }
+    if (status == TARS_OK) {
+        status = read_secret(&file, &info, max_bytes, out, length, err);
+    }
+    platform_file_close(&file);
+    return status;
 }
 
 tars_status files_digest(const platform_file *file, uint64_t size_bytes, tars_progress progress,

@@ -21,6 +21,18 @@ setup_file() {
     expect_output "runtime: wasm"
 }
 
+@test "a program found through PATH takes no library from the current folder" {
+    mkdir "$BATS_TEST_TMPDIR/decoys"
+    cd "$BATS_TEST_TMPDIR/decoys"
+    printf 'no library\n' >libtars-wasmtime.so
+    : >tars
+    PATH=$(dirname "$TARS"):$PATH capture tars doctor --json
+    expect_json "not any('decoys' in c['detail'] for c in d['checks'])"
+    if "$TARS" --version | grep -q "^runtimes.* wasm"; then
+        expect_json "next(c for c in d['checks'] if c['name'] == 'runtime: wasm')['status'] == 'ok'"
+    fi
+}
+
 @test "doctor works without a store and makes none" {
     TARS_HOME=$BATS_TEST_TMPDIR/none capture "$TARS" doctor --json
     expect_status 0

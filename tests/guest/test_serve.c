@@ -315,92 +315,98 @@ static tars_status hear(const said *frames, size_t n, bool logits_hash, tars_err
     return guest_client_turn(&c, err);
 }
 
-static void a_hostile_guest_is_cut_off(void) {
-    set_up();
-    wire_hello hello = {.magic = WIRE_MAGIC,
-                        .version = WIRE_VERSION,
-                        .arithmetic_version = ARITHMETIC_VERSION,
-                        .isa = "scalar"};
-    wire_hello old = hello;
-    old.version = 0;
-    wire_token token = {.id = 3};
-    wire_token negative = {.id = -1};
-    wire_token beyond = {.id = (int32_t)tiny->pack.hparams->n_vocab};
-    wire_token digested = {.id = 3, .has_digest = 1};
-    wire_hello unknown = hello;
-    unknown.isa[0] = 'S';
-    wire_progress progress = {7, 6};
-    wire_progress half = {3, 6};
-    wire_result none = {.n_tokens = 0, .stopped = 1};
-    sha256_context no_digests;
-    sha256_init(&no_digests);
-    sha256_final(&no_digests, none.logits_hash);
-    wire_result early = none; /* after one of 20 tokens, without a reason */
-    early.n_tokens = 1;
-    early.stopped = 0;
-    wire_result huge = early;
-    huge.stopped = 1;
-    wire_result good = huge;
-    huge.memory_bytes = GUEST_MEMORY_BYTES + 1;
-    wire_result forged = good;
-    forged.logits_hash[0] ^= 1;
-    wire_error cancelled = {.status = TARS_CANCELLED};
-    wire_result result = {.n_tokens = 1};
-    wire_error failure = {.status = 99};
-    memset(&failure.error, 'A', sizeof failure.error); /* no text has an end */
-    const said greeting = {WIRE_HELLO, &hello, sizeof hello};
-    const struct {
-        said frames[3];
-        size_t n;
-        tars_status expected;
-    } cases[] = {
-        {{greeting}, 1, TARS_OK},
-        {{greeting, {WIRE_TOKEN, &token, sizeof token}, {WIRE_TEXT, "a", 1}}, 3, TARS_OK},
-        {{{WIRE_HELLO, &old, sizeof old}}, 1, TARS_MALFORMED},
-        {{greeting, greeting}, 2, TARS_MALFORMED},
-        {{{WIRE_TOKEN, &token, sizeof token}}, 1, TARS_MALFORMED},
-        {{greeting, {WIRE_TOKEN, &negative, sizeof token}}, 2, TARS_MALFORMED},
-        {{greeting, {WIRE_TOKEN, &beyond, sizeof token}}, 2, TARS_MALFORMED},
-        {{greeting, {WIRE_TOKEN, &digested, sizeof token}}, 2, TARS_MALFORMED},
-        {{greeting, {WIRE_TOKEN, &token, 3}}, 2, TARS_MALFORMED},
-        {{greeting, {WIRE_TEXT, "a", 1}}, 2, TARS_MALFORMED}, /* of no token */
-        {{greeting, {WIRE_TOKEN, &token, sizeof token}, {WIRE_TEXT, "\xff", 1}}, 3, TARS_MALFORMED},
-        {{greeting, {WIRE_PROGRESS, &progress, sizeof progress}}, 2, TARS_MALFORMED},
-        {{greeting, {WIRE_RESULT, &result, sizeof result}}, 2, TARS_MALFORMED},
-        {{{WIRE_HELLO, &unknown, sizeof unknown}}, 1, TARS_MALFORMED},
-        {{greeting, {WIRE_PROGRESS, &half, sizeof half}}, 2, TARS_OK},
-        {{greeting, {WIRE_PROGRESS, &half, sizeof half}, {WIRE_PROGRESS, &half, sizeof half}},
-         3,
-         TARS_MALFORMED},
-        {{greeting, {WIRE_TOKEN, &token, sizeof token}, {WIRE_PROGRESS, &half, sizeof half}},
-         3,
-         TARS_MALFORMED},
-        {{greeting, {WIRE_RESULT, &none, sizeof none}}, 2, TARS_MALFORMED},
-        {{greeting, {WIRE_TOKEN, &token, sizeof token}, {WIRE_RESULT, &good, sizeof good}},
-         3,
-         TARS_OK},
-        {{greeting, {WIRE_TOKEN, &token, sizeof token}, {WIRE_RESULT, &early, sizeof early}},
-         3,
-         TARS_MALFORMED},
-        {{greeting, {WIRE_TOKEN, &token, sizeof token}, {WIRE_RESULT, &huge, sizeof huge}},
-         3,
-         TARS_MALFORMED},
-        {{greeting, {WIRE_TOKEN, &token, sizeof token}, {WIRE_RESULT, &forged, sizeof forged}},
-         3,
-         TARS_MALFORMED},
-        {{greeting, {WIRE_ERROR, &cancelled, sizeof cancelled}}, 2, TARS_FAILED},
-        {{greeting, {WIRE_START, NULL, 0}}, 2, TARS_MALFORMED},
-        {{greeting, {WIRE_KIND_COUNT, NULL, 0}}, 2, TARS_MALFORMED},
-        {{greeting, {WIRE_ERROR, &failure, sizeof failure}}, 2, TARS_FAILED},
-        {{greeting, {WIRE_LOG, "\x1b[2J", 4}}, 2, TARS_OK},
-    };
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+typedef struct hostile_case {
+    said frames[3];
+    size_t n;
+    tars_status expected;
+} hostile_case;
+
+static void try_cases(const hostile_case *cases, size_t n) {
+    for (size_t i = 0; i < n; i++) {
         tars_error err = {0};
         tars_status status = hear(cases[i].frames, cases[i].n, false, &err);
         if (status != cases[i].expected) {
             check_fail(__FILE__, __LINE__, "case %zu: status %d: %s", i, (int)status, err.message);
         }
     }
+}
+
+static const wire_hello hello = {.magic = WIRE_MAGIC,
+                                 .version = WIRE_VERSION,
+                                 .arithmetic_version = ARITHMETIC_VERSION,
+                                 .isa = "scalar"};
+static const wire_token token = {.id = 3};
+#define GREETING {WIRE_HELLO, &hello, sizeof hello}
+#define TOKEN {WIRE_TOKEN, &token, sizeof token}
+
+static void a_hostile_guest_is_cut_off(void) {
+    set_up();
+    wire_hello old = hello;
+    old.version = 0;
+    wire_hello unknown = hello;
+    unknown.isa[0] = 'S';
+    wire_token negative = {.id = -1};
+    wire_token beyond = {.id = (int32_t)tiny->pack.hparams->n_vocab};
+    wire_token digested = {.id = 3, .has_digest = 1};
+    wire_progress progress = {7, 6};
+    wire_progress half = {3, 6};
+    const hostile_case cases[] = {
+        {{GREETING}, 1, TARS_OK},
+        {{GREETING, TOKEN, {WIRE_TEXT, "a", 1}}, 3, TARS_OK},
+        {{{WIRE_HELLO, &old, sizeof old}}, 1, TARS_MALFORMED},
+        {{{WIRE_HELLO, &unknown, sizeof unknown}}, 1, TARS_MALFORMED},
+        {{GREETING, GREETING}, 2, TARS_MALFORMED},
+        {{TOKEN}, 1, TARS_MALFORMED},
+        {{GREETING, {WIRE_TOKEN, &negative, sizeof token}}, 2, TARS_MALFORMED},
+        {{GREETING, {WIRE_TOKEN, &beyond, sizeof token}}, 2, TARS_MALFORMED},
+        {{GREETING, {WIRE_TOKEN, &digested, sizeof token}}, 2, TARS_MALFORMED},
+        {{GREETING, {WIRE_TOKEN, &token, 3}}, 2, TARS_MALFORMED},
+        {{GREETING, {WIRE_TEXT, "a", 1}}, 2, TARS_MALFORMED}, /* of no token */
+        {{GREETING, TOKEN, {WIRE_TEXT, "\xff", 1}}, 3, TARS_MALFORMED},
+        {{GREETING, {WIRE_PROGRESS, &progress, sizeof progress}}, 2, TARS_MALFORMED},
+        {{GREETING, {WIRE_PROGRESS, &half, sizeof half}}, 2, TARS_OK},
+        {{GREETING, {WIRE_PROGRESS, &half, sizeof half}, {WIRE_PROGRESS, &half, sizeof half}},
+         3,
+         TARS_MALFORMED},
+        {{GREETING, TOKEN, {WIRE_PROGRESS, &half, sizeof half}}, 3, TARS_MALFORMED},
+        {{GREETING, {WIRE_START, NULL, 0}}, 2, TARS_MALFORMED},
+        {{GREETING, {WIRE_KIND_COUNT, NULL, 0}}, 2, TARS_MALFORMED},
+        {{GREETING, {WIRE_LOG, "\x1b[2J", 4}}, 2, TARS_OK},
+    };
+    try_cases(cases, sizeof cases / sizeof cases[0]);
+}
+
+static void impossible_results_are_refused(void) {
+    set_up();
+    wire_result none = {.n_tokens = 0, .stopped = 1};
+    sha256_context no_digests;
+    sha256_init(&no_digests);
+    sha256_final(&no_digests, none.logits_hash);
+    wire_result good = none;
+    good.n_tokens = 1;
+    wire_result early = good; /* after one of 20 tokens, without a reason */
+    early.stopped = 0;
+    wire_result huge = good;
+    huge.memory_bytes = GUEST_MEMORY_BYTES + 1;
+    wire_result forged = good;
+    forged.logits_hash[0] ^= 1;
+    wire_error failure = {.status = 99};
+    memset(&failure.error, 'A', sizeof failure.error); /* no text has an end */
+    wire_error cancelled = {.status = TARS_CANCELLED};
+    wire_error numeric = {.status = TARS_NUMERIC};
+    const hostile_case cases[] = {
+        {{GREETING, TOKEN, {WIRE_RESULT, &good, sizeof good}}, 3, TARS_OK},
+        {{GREETING, {WIRE_RESULT, &good, sizeof good}}, 2, TARS_MALFORMED},
+        {{GREETING, {WIRE_RESULT, &none, sizeof none}}, 2, TARS_MALFORMED},
+        {{GREETING, TOKEN, {WIRE_RESULT, &none, sizeof none}}, 3, TARS_MALFORMED},
+        {{GREETING, TOKEN, {WIRE_RESULT, &early, sizeof early}}, 3, TARS_MALFORMED},
+        {{GREETING, TOKEN, {WIRE_RESULT, &huge, sizeof huge}}, 3, TARS_MALFORMED},
+        {{GREETING, TOKEN, {WIRE_RESULT, &forged, sizeof forged}}, 3, TARS_MALFORMED},
+        {{GREETING, {WIRE_ERROR, &failure, sizeof failure}}, 2, TARS_FAILED},
+        {{GREETING, {WIRE_ERROR, &cancelled, sizeof cancelled}}, 2, TARS_FAILED},
+        {{GREETING, {WIRE_ERROR, &numeric, sizeof numeric}}, 2, TARS_NUMERIC},
+    };
+    try_cases(cases, sizeof cases / sizeof cases[0]);
 }
 
 static void impossible_indices_are_refused(void) {
@@ -465,6 +471,7 @@ static const check_test tests[] = {
     {"failures of the guest are told", failures_of_the_guest_are_told},
     {"bad requests are refused by the guest", bad_requests_are_refused_by_the_guest},
     {"a hostile guest is cut off", a_hostile_guest_is_cut_off},
+    {"impossible results are refused", impossible_results_are_refused},
     {"impossible indices are refused", impossible_indices_are_refused},
     {"long streams arrive whole", long_streams_arrive_whole},
     {"tear down", tear_down},

@@ -78,3 +78,7 @@ tars_status platform_temporary_path(char *out, size_t size_bytes, tars_error *er
     out[length] = '\0';
     return TARS_OK;
 }
+
+uint32_t platform_user_id(void) {
+    return (uint32_t)geteuid();
+}
