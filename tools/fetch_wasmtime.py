@@ -16,6 +16,7 @@ import os
 import pathlib
 import platform
 import re
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -27,12 +28,14 @@ import zipfile
 VERSION = "50.0.1"
 CRATE_URL = f"https://static.crates.io/crates/wasmtime-c-api-impl/wasmtime-c-api-impl-{VERSION}.crate"
 CRATE_SHA256 = "3c24d3970786b4baecb5b6aff31759b4f361879e8d99dbd5dc36a9524a0db6e6"
-# machine: SHA-256 of the wheel, the library in it
+# machine: SHA-256 of the wheel, the library in it, SHA-256 of that
 WHEELS = {
     "x86_64": ("cc14c3a17654e0394e0225b11813532ef0cd7bd1e222a0c5494cdedaabeddac4",
-               "wasmtime/linux-x86_64/_libwasmtime.so"),
+               "wasmtime/linux-x86_64/_libwasmtime.so",
+               "3127ca42fe7cdd3f0a43a358e79177dcfedd46c1746329826403b9d854de6178"),
     "aarch64": ("675484e525c028dc02762b777f1db4477ea70caa3fec6775426daff4d64edfb1",
-                "wasmtime/linux-aarch64/_libwasmtime.so"),
+                "wasmtime/linux-aarch64/_libwasmtime.so",
+                "4777b787fcc6651c98130ccc7c8ce9160faba5f3b34918886785a43094026fc9"),
 }
 # What conf.h.in leaves open, for a library with everything in it.
 ABSENT = re.compile(r"(DISABLE_LOGGING|ALL_ARCH)")
@@ -53,8 +56,12 @@ def folder_of(machine):
     return pathlib.Path(base) / "tars" / "wasmtime" / f"{VERSION}-{machine}"
 
 
-def is_complete(folder):
-    return (folder / "include" / "wasmtime.h").exists() and (folder / "lib" / "libwasmtime.so").exists()
+def is_complete(folder, sha256=None):
+    """The library runs in the build's own processes: what lies in the cache is checked each time."""
+    library = folder / "lib" / "libwasmtime.so"
+    if not (folder / "include" / "wasmtime.h").exists() or not library.exists():
+        return False
+    return sha256 is None or hashlib.sha256(library.read_bytes()).hexdigest() == sha256
 
 
 def check(name, content, sha256):
@@ -74,7 +81,7 @@ def fetch_crate():
 
 
 def fetch_wheel(machine, folder):
-    sha256, _ = WHEELS[machine]
+    sha256 = WHEELS[machine][0]
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--retries", "1", "--no-deps", "--only-binary=:all:",
                "-d", folder, f"wasmtime=={VERSION}"]
     if subprocess.run(command, stdout=sys.stderr).returncode != 0:
@@ -121,19 +128,7 @@ def unpack_library(machine, wheel, folder):
                 (folder / "LICENSE").write_bytes(archive.read(name))
 
 
-def main():
-    machine = platform.machine()
-    folder = folder_of(machine)
-    if is_complete(folder):
-        print(folder)
-        return
-    if "WASMTIME_DIR" in os.environ:
-        fail(f"WASMTIME_DIR={folder} has no include/wasmtime.h and lib/libwasmtime.so")
-    if "--print" in sys.argv[1:]:
-        print(folder)
-        sys.exit(5)
-    if platform.system() != "Linux" or machine not in WHEELS:
-        fail(f"no pinned Wasmtime for {platform.system()} on {machine}: set WASMTIME_DIR")
+def fetch(machine, folder, sha256):
     print(f"Fetching Wasmtime {VERSION} into {folder}", file=sys.stderr, flush=True)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
@@ -141,13 +136,35 @@ def main():
         made.mkdir()
         unpack_library(machine, fetch_wheel(machine, scratch), made)
         unpack_headers(fetch_crate(), made)
-        if not is_complete(made):
+        if not is_complete(made, sha256):
             fail("the wheel or the crate lacks what was expected")
-        try:
-            made.rename(folder)
-        except OSError:  # another call was faster
-            if not is_complete(folder):
-                raise
+        if folder.exists():  # damaged, or another call was faster
+            shutil.rmtree(folder)
+        made.rename(folder)
+
+
+def main():
+    machine = platform.machine()
+    given = os.environ.get("WASMTIME_DIR")
+    folder = folder_of(machine)
+    sha256 = None if given else WHEELS.get(machine, (None, None, None))[2]
+    if is_complete(folder, sha256):
+        print(folder)
+        return
+    if given:
+        fail(f"WASMTIME_DIR={folder} has no include/wasmtime.h and lib/libwasmtime.so")
+    if "--print" in sys.argv[1:]:
+        print(folder)
+        sys.exit(5)
+    if platform.system() != "Linux" or machine not in WHEELS:
+        fail(f"no pinned Wasmtime for {platform.system()} on {machine}: set WASMTIME_DIR")
+    if os.environ.get("TARS_OFFLINE") not in (None, "", "0"):
+        fail("TARS_OFFLINE is set: nothing is fetched")
+    try:
+        fetch(machine, folder, sha256)
+    except (OSError, KeyError, tarfile.TarError, zipfile.BadZipFile) as error:
+        if not is_complete(folder, sha256):
+            fail(f"Wasmtime cannot be kept in {folder}: {error}")
     print(folder)
 
 

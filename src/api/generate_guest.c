@@ -67,18 +67,20 @@ static guest_client_request guest_request(const answer *a, const job_list *stops
     return out;
 }
 
+uint64_t guest_state_bytes(const tars_job *job, size_t n_context) {
+    /* data, stack, rings, table of layers, stop texts; then prompt, replay and answer, candidates
+     */
+    enum { FIXED_BYTES = 4 << 20 };
+    return FIXED_BYTES + 3 * (uint64_t)n_context * sizeof(int32_t) +
+           (uint64_t)job->request->model->pack.hparams->n_vocab * sizeof(sampler_candidate);
+}
+
 /* Private memory of the guest: as much as native takes (addresses are smaller there), and its
  * own state; 0 when it cannot be counted. */
 static uint64_t guest_bytes(const tars_job *job, const guest_client_request *r) {
-    enum { GUEST_STATE_BYTES = 3 << 20 }; /* data, stack, rings, table of layers */
-    uint64_t lists = (uint64_t)r->wire.n_prompt + r->wire.n_replay + r->wire.max_tokens;
     uint64_t pass = decoder_memory_bytes(job->request->model, job->n_context, job->kv_type,
                                          r->wire.batch, 1, 1, false, false);
-    if (pass == 0) {
-        return 0;
-    }
-    return pass + lists * sizeof(int32_t) + (uint64_t)r->n_vocab * sizeof(sampler_candidate) +
-           r->wire.stop_bytes + r->wire.n_stops * sizeof(tokenizer_text) + GUEST_STATE_BYTES;
+    return pass > 0 ? pass + guest_state_bytes(job, job->n_context) : 0;
 }
 
 /* Compiled code is kept in the store. What cannot be read or is not as it was written is compiled

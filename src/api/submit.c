@@ -360,10 +360,13 @@ uint64_t job_estimate_bytes(const tars_job *job, size_t n_prompt) {
     }
     uint64_t trained = r->model->pack.hparams->context_length;
     size_t n_context = (size_t)(wanted < trained ? wanted : trained);
+    bool in_guest = job_in_guest(job); /* one thread, and a cache of its own whatever the session */
     size_t batch = r->batch_size > 0 ? r->batch_size : DECODER_DEFAULT_BATCH;
-    return decoder_memory_bytes(r->model, n_context > 0 ? n_context : 1, job->kv_type,
-                                batch < n_context ? batch : n_context, 1, job->n_threads,
-                                r->float_activations, r->session != NULL);
+    uint64_t pass = decoder_memory_bytes(r->model, n_context > 0 ? n_context : 1, job->kv_type,
+                                         batch < n_context ? batch : n_context, 1,
+                                         in_guest ? 1 : job->n_threads, r->float_activations,
+                                         r->session != NULL && !in_guest);
+    return pass > 0 && in_guest ? pass + guest_state_bytes(job, n_context) : pass;
 }
 
 tars_status tars_estimate(tars_context *context, const tars_request *request,

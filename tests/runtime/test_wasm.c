@@ -147,6 +147,16 @@ static void refusals(void) {
     r.limits.memory_bytes = 1 << 20;
     submit(&r, &o);
     CHECK_INT(o.status, TARS_OUT_OF_MEMORY);
+    uint64_t estimate = 0; /* is enough, and a little less is not */
+    r = plain(prompt);
+    r.policy.runtime = "wasm";
+    CHECK_INT(tars_estimate(context, &r, &estimate, &o.err), TARS_OK);
+    r.limits.memory_bytes = estimate;
+    submit(&r, &o);
+    CHECK_INT(o.status, TARS_OK);
+    r.limits.memory_bytes = estimate - 1;
+    submit(&r, &o);
+    CHECK_INT(o.status, TARS_OUT_OF_MEMORY);
     r = plain(prompt);
     r.policy.runtime = "wasm";
     r.keep_logits = true;
