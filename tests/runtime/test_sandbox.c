@@ -17,7 +17,9 @@ static const check_test table[] = {{"is not here", is_not_here}};
 
 #define STATIC_GUEST TESTS_BUILD_DIR "/tests/sandbox-guest-static"
 #define DYNAMIC_GUEST TESTS_BUILD_DIR "/tests/sandbox-guest"
-#define FOLDER TESTS_BUILD_DIR "/tests/sandbox-folder"
+/* Where nobody gets to, too: without a root folder of its own a guest walks down the real one. */
+#define FOLDER "/tmp/tars-sandbox-folder"
+#define OUTSIDE "tars-sandbox-outside" /* beside it */
 
 static const uint64_t SECOND_NS = 1000000000;
 
@@ -170,6 +172,8 @@ static void prepare_folder(void) {
     platform_exit how;
     platform_writer writer;
     CHECK_INT(platform_make_folders(FOLDER, NULL), TARS_OK);
+    CHECK_INT(platform_writer_open("/tmp/" OUTSIDE, 0644, &writer, NULL), TARS_OK);
+    CHECK_INT(platform_writer_commit(&writer, PLATFORM_COMMIT_REPLACE, NULL), TARS_OK);
     CHECK_INT(platform_writer_open(FOLDER "/text", 0644, &writer, NULL), TARS_OK);
     CHECK_INT(platform_writer_write(&writer, "inside\n", 7, NULL), TARS_OK);
     CHECK_INT(platform_writer_commit(&writer, PLATFORM_COMMIT_REPLACE, NULL), TARS_OK);
@@ -235,7 +239,7 @@ static void refuses_and_names_calls(void) {
 static void keeps_within_folders(void) {
     static const expectation rows[] = {
         {"standard", "read", FOLDER "/text", SANDBOX_OK, 0, NULL, NULL, "inside\n"},
-        {"standard", "read", FOLDER "/../../test-programs.txt", SANDBOX_OK, 9, NULL, NULL, ""},
+        {"standard", "read", FOLDER "/../" OUTSIDE, SANDBOX_OK, 9, NULL, NULL, ""},
         {"standard", "read", "/etc/passwd", SANDBOX_OK, 9, NULL, NULL, ""},
         {"standard", "read", "/proc/1/environ", SANDBOX_OK, 9, NULL, NULL, ""},
         {"standard", "write", "/dev/null", SANDBOX_OK, 0, NULL, NULL, ""},
