@@ -288,28 +288,8 @@ static void estimate_covers_the_request(void) {
 
 /* A file that is cut while it is mapped fails the request and not the process. */
 static void cut_file_fails_the_request(void) {
-    static outcome o;
     tars_request r = plain(prompt);
-    tars_error err;
-    CHECK_INT(platform_guard_install(&err), TARS_OK);
-    char copy[300];
-    snprintf(copy, sizeof copy, "%s.cut", packed_path);
-    char command[700];
-    snprintf(command, sizeof command, "cp %s %s", packed_path, copy);
-    CHECK_INT(system(command), 0);
-    tars_model *victim = NULL;
-    CHECK_INT(tars_model_open(context, copy, &victim, &err), TARS_OK);
-    CHECK_INT(truncate(copy, 2 << 20), 0);
-    r.model = victim;
-    submit(&r, &o);
-    CHECK_INT(o.status, TARS_CORRUPT);
-    tars_model_close(victim);
-    CHECK(tars_model_open(context, copy, &victim, &err) != TARS_OK);
-    CHECK(victim == NULL);
-    unlink(copy);
-    r.model = tiny;
-    submit(&r, &o);
-    CHECK_INT(o.status, TARS_OK);
+    check_cut_file(&r);
 }
 
 static void tokenize_and_back(void) {

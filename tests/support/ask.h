@@ -2,6 +2,7 @@
 #ifndef TESTS_ASK_H
 #define TESTS_ASK_H
 
+#include "platform/platform.h"
 #include "support/tiny_model.h"
 
 #include <string.h>
@@ -78,6 +79,32 @@ static tars_request plain(const char *text) {
     r.logits_hash = true;
     r.policy.n_threads = 1;
     return r;
+}
+
+/* The request to a copy of the model whose file is cut while it is open; then to the model. */
+static inline void check_cut_file(const tars_request *request) {
+    static outcome o;
+    tars_request r = *request;
+    tars_error err;
+    CHECK_INT(platform_guard_install(&err), TARS_OK);
+    char copy[300];
+    snprintf(copy, sizeof copy, "%s.cut", packed_path);
+    char command[700];
+    snprintf(command, sizeof command, "cp %s %s", packed_path, copy);
+    CHECK_INT(system(command), 0);
+    tars_model *victim = NULL;
+    CHECK_INT(tars_model_open(context, copy, &victim, &err), TARS_OK);
+    CHECK_INT(truncate(copy, 2 << 20), 0);
+    r.model = victim;
+    submit(&r, &o);
+    CHECK_INT(o.status, TARS_CORRUPT);
+    tars_model_close(victim);
+    CHECK(tars_model_open(context, copy, &victim, &err) != TARS_OK);
+    CHECK(victim == NULL);
+    unlink(copy);
+    r.model = tiny;
+    submit(&r, &o);
+    CHECK_INT(o.status, TARS_OK);
 }
 
 #endif

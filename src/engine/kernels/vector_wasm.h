@@ -435,50 +435,8 @@ WASM_INLINE void combine(const float *segments, size_t row, size_t n_segments, s
     }
 }
 
-WASM_INLINE void attend(const attention_task *task, kv_type type, int n) {
-    size_t row = task->head_dim_v + 2;
-    size_t visible = 0;
-    for (int i = 0; i < n; i++) {
-        visible = task->n_visible[i] > visible ? task->n_visible[i] : visible;
-    }
-    size_t n_segments = (visible + 255) / 256;
-    for (size_t s = 0; s < n_segments; s++) {
-        attend_segment(task, type, s, n_segments, visible, n);
-    }
-    const float *segments = task->scratch + KERNEL_QUERY_TILE * 256;
-    for (int i = 0; i < n; i++) {
-        combine(segments + (size_t)i * n_segments * row, row, (task->n_visible[i] + 255) / 256,
-                task->head_dim_v, task->out[i]);
-    }
-}
-
-WASM_INLINE void attend_typed(const attention_task *task, kv_type type) {
-    switch (task->n_queries) {
-    case 1:
-        attend(task, type, 1);
-        break;
-    case 2:
-        attend(task, type, 2);
-        break;
-    case 3:
-        attend(task, type, 3);
-        break;
-    default:
-        attend(task, type, 4);
-        break;
-    }
-}
-
-static void attention_f16(const attention_task *task) {
-    attend_typed(task, KV_F16);
-}
-static void attention_f32(const attention_task *task) {
-    attend_typed(task, KV_F32);
-}
-
-static void attention(const attention_task *task) {
-    (task->type == KV_F16 ? attention_f16 : attention_f32)(task);
-}
+#define ATTENTION_COMBINE combine
+#include "engine/kernels/attention_driver.h"
 
 static void store_value(const float *value, size_t n, kv_type type, void *target) {
     if (type == KV_F32) {
@@ -525,24 +483,8 @@ WASM_INLINE void apply(float *x, const float *up, size_t n, v128_t (*function)(v
     }
 }
 
-static void silu(float *x, size_t n) {
-    apply(x, NULL, n, vector_silu);
-}
-static void gelu_erf(float *x, size_t n) {
-    apply(x, NULL, n, vector_gelu_erf);
-}
-static void gelu_tanh(float *x, size_t n) {
-    apply(x, NULL, n, vector_gelu_tanh);
-}
-static void silu_multiply(float *g, const float *up, size_t n) {
-    apply(g, up, n, vector_silu);
-}
-static void gelu_erf_multiply(float *g, const float *up, size_t n) {
-    apply(g, up, n, vector_gelu_erf);
-}
-static void gelu_tanh_multiply(float *g, const float *up, size_t n) {
-    apply(g, up, n, vector_gelu_tanh);
-}
+#define ACTIVATION(name) vector_##name
+#include "engine/kernels/activation_parts.h"
 
 /* The initialiser of a table; the file of an instruction set names it. */
 #define WASM_KERNELS(table_name)                                                                   \

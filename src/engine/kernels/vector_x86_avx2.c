@@ -373,50 +373,8 @@ INLINE void attend_segment(const attention_task *task, kv_type type, size_t s, s
     weigh(task, type, first, count, e, a, n);
 }
 
-INLINE void attend(const attention_task *task, kv_type type, int n) {
-    size_t row = task->head_dim_v + 2;
-    size_t visible = 0;
-    for (int i = 0; i < n; i++) {
-        visible = task->n_visible[i] > visible ? task->n_visible[i] : visible;
-    }
-    size_t n_segments = (visible + 255) / 256;
-    for (size_t s = 0; s < n_segments; s++) {
-        attend_segment(task, type, s, n_segments, visible, n);
-    }
-    const float *segments = task->scratch + KERNEL_QUERY_TILE * 256;
-    for (int i = 0; i < n; i++) {
-        attention_combine(segments + (size_t)i * n_segments * row, row,
-                          (task->n_visible[i] + 255) / 256, task->head_dim_v, task->out[i]);
-    }
-}
-
-INLINE void attend_typed(const attention_task *task, kv_type type) {
-    switch (task->n_queries) {
-    case 1:
-        attend(task, type, 1);
-        break;
-    case 2:
-        attend(task, type, 2);
-        break;
-    case 3:
-        attend(task, type, 3);
-        break;
-    default:
-        attend(task, type, 4);
-        break;
-    }
-}
-
-static void attention_f16(const attention_task *task) {
-    attend_typed(task, KV_F16);
-}
-static void attention_f32(const attention_task *task) {
-    attend_typed(task, KV_F32);
-}
-
-static void attention(const attention_task *task) {
-    (task->type == KV_F16 ? attention_f16 : attention_f32)(task);
-}
+#define ATTENTION_COMBINE attention_combine
+#include "engine/kernels/attention_driver.h"
 
 static void store_value(const float *value, size_t n, kv_type type, void *target) {
     if (type == KV_F32) {
@@ -466,24 +424,8 @@ INLINE void apply(float *x, const float *up, size_t n, __m256 (*function)(__m256
     }
 }
 
-static void silu(float *x, size_t n) {
-    apply(x, NULL, n, vector_silu_avx2);
-}
-static void gelu_erf(float *x, size_t n) {
-    apply(x, NULL, n, vector_gelu_erf_avx2);
-}
-static void gelu_tanh(float *x, size_t n) {
-    apply(x, NULL, n, vector_gelu_tanh_avx2);
-}
-static void silu_multiply(float *g, const float *up, size_t n) {
-    apply(g, up, n, vector_silu_avx2);
-}
-static void gelu_erf_multiply(float *g, const float *up, size_t n) {
-    apply(g, up, n, vector_gelu_erf_avx2);
-}
-static void gelu_tanh_multiply(float *g, const float *up, size_t n) {
-    apply(g, up, n, vector_gelu_tanh_avx2);
-}
+#define ACTIVATION(name) vector_##name##_avx2
+#include "engine/kernels/activation_parts.h"
 
 const kernel_table kernel_avx2 = {
     .name = "avx2",

@@ -299,74 +299,36 @@ INLINE void weigh(const attention_task *task, kv_type type, size_t first, const 
     }
 }
 
-INLINE void attend(const attention_task *task, kv_type type, int n) {
+/* One segment of all queries of the tile; visible counts need not be sorted. */
+INLINE void attend_segment(const attention_task *task, kv_type type, size_t s, size_t n_segments,
+                           size_t visible, int n) {
     size_t row = task->head_dim_v + 2;
     float *e = task->scratch;
-    size_t visible = 0;
-    for (int i = 0; i < n; i++) {
-        visible = task->n_visible[i] > visible ? task->n_visible[i] : visible;
-    }
-    size_t n_segments = (visible + 255) / 256;
     float *segments = task->scratch + KERNEL_QUERY_TILE * 256;
-    for (size_t s = 0; s < n_segments; s++) {
-        size_t first = 256 * s;
-        size_t longest = visible - first < 256 ? visible - first : 256;
-        size_t j = 0;
-        for (; j + 16 < longest; j += 32) {
-            score_32(task, type, first + j, e, n);
-        }
-        if (j < longest) {
-            score_16(task, type, first + j, e, n);
-        }
-        size_t count[KERNEL_QUERY_TILE];
-        float *a[KERNEL_QUERY_TILE];
-        int live = 0; /* queries that see this segment; visible counts need not be sorted */
-        for (int i = 0; i < n; i++) {
-            size_t left = task->n_visible[i] > first ? task->n_visible[i] - first : 0;
-            count[i] = left < 256 ? left : 256;
-            a[i] = segments + ((size_t)i * n_segments + s) * row;
-            if (count[i] > 0) {
-                a[i][task->head_dim_v] = soften(e + 256 * i, count[i], &a[i][task->head_dim_v + 1]);
-                live++;
-            }
-        }
-        if (live > 0) {
-            weigh(task, type, first, count, e, a, n);
-        }
+    size_t first = 256 * s;
+    size_t longest = visible - first < 256 ? visible - first : 256;
+    size_t j = 0;
+    for (; j + 16 < longest; j += 32) {
+        score_32(task, type, first + j, e, n);
     }
+    if (j < longest) {
+        score_16(task, type, first + j, e, n);
+    }
+    size_t count[KERNEL_QUERY_TILE];
+    float *a[KERNEL_QUERY_TILE];
     for (int i = 0; i < n; i++) {
-        attention_combine(segments + (size_t)i * n_segments * row, row,
-                          (task->n_visible[i] + 255) / 256, task->head_dim_v, task->out[i]);
+        size_t left = task->n_visible[i] > first ? task->n_visible[i] - first : 0;
+        count[i] = left < 256 ? left : 256;
+        a[i] = segments + ((size_t)i * n_segments + s) * row;
+        if (count[i] > 0) {
+            a[i][task->head_dim_v] = soften(e + 256 * i, count[i], &a[i][task->head_dim_v + 1]);
+        }
     }
+    weigh(task, type, first, count, e, a, n);
 }
 
-INLINE void attend_typed(const attention_task *task, kv_type type) {
-    switch (task->n_queries) {
-    case 1:
-        attend(task, type, 1);
-        break;
-    case 2:
-        attend(task, type, 2);
-        break;
-    case 3:
-        attend(task, type, 3);
-        break;
-    default:
-        attend(task, type, 4);
-        break;
-    }
-}
-
-static void attention_f16(const attention_task *task) {
-    attend_typed(task, KV_F16);
-}
-static void attention_f32(const attention_task *task) {
-    attend_typed(task, KV_F32);
-}
-
-static void attention(const attention_task *task) {
-    (task->type == KV_F16 ? attention_f16 : attention_f32)(task);
-}
+#define ATTENTION_COMBINE attention_combine
+#include "engine/kernels/attention_driver.h"
 
 static void store_value(const float *value, size_t n, kv_type type, void *target) {
     if (type == KV_F32) {
@@ -402,24 +364,8 @@ INLINE void apply(float *x, const float *up, size_t n, __m512 (*function)(__m512
     }
 }
 
-static void silu(float *x, size_t n) {
-    apply(x, NULL, n, vector_silu_avx512);
-}
-static void gelu_erf(float *x, size_t n) {
-    apply(x, NULL, n, vector_gelu_erf_avx512);
-}
-static void gelu_tanh(float *x, size_t n) {
-    apply(x, NULL, n, vector_gelu_tanh_avx512);
-}
-static void silu_multiply(float *g, const float *up, size_t n) {
-    apply(g, up, n, vector_silu_avx512);
-}
-static void gelu_erf_multiply(float *g, const float *up, size_t n) {
-    apply(g, up, n, vector_gelu_erf_avx512);
-}
-static void gelu_tanh_multiply(float *g, const float *up, size_t n) {
-    apply(g, up, n, vector_gelu_tanh_avx512);
-}
+#define ACTIVATION(name) vector_##name##_avx512
+#include "engine/kernels/activation_parts.h"
 
 const kernel_table kernel_avx512 = {
     .name = "avx512",

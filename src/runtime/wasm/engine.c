@@ -22,7 +22,7 @@ static void clock_main(void *argument) {
             continue;
         }
         platform_sleep_ns((uint64_t)WASM_TICK_MS * 1000 * 1000);
-        guest.library->wasmtime_engine_increment_epoch(guest.engine);
+        guest.wasmtime->wasmtime_engine_increment_epoch(guest.engine);
     }
 }
 
@@ -67,7 +67,7 @@ static wasm_trap_t *turn(void *env, wasmtime_caller_t *caller, const wasmtime_va
     (void)arguments;
     (void)n_arguments;
     (void)n_results;
-    const wasm_library *w = guest.library;
+    const wasm_library *w = guest.wasmtime;
     bool goes_on = false;
     void *data = w->wasmtime_context_get_data(w->wasmtime_caller_context(caller));
     wasm_trap_t *trap = host_turn(data, &goes_on);
@@ -190,21 +190,21 @@ tars_status wasm_engine_probe(tars_error *err) {
 
 static void delete_parts(wasm_engine_guest *g) {
     if (g->ready) {
-        g->library->wasmtime_instance_pre_delete(g->ready);
+        g->wasmtime->wasmtime_instance_pre_delete(g->ready);
     }
     if (g->module) {
-        g->library->wasmtime_module_delete(g->module);
+        g->wasmtime->wasmtime_module_delete(g->module);
     }
     if (g->engine) {
-        g->library->wasm_engine_delete(g->engine);
+        g->wasmtime->wasm_engine_delete(g->engine);
     }
 }
 
 static tars_status make(wasm_turn turn_function, const wasm_artifacts *artifacts, tars_error *err) {
     wasm_engine_guest made = {0};
-    tars_status status = find_parts(&made.library, err);
+    tars_status status = find_parts(&made.wasmtime, err);
     if (status == TARS_OK) {
-        status = compile(made.library, artifacts, &made, err);
+        status = compile(made.wasmtime, artifacts, &made, err);
     }
     if (status == TARS_OK) {
         guest = made; /* before the clock's thread, which reads it */

@@ -7,7 +7,7 @@
 #include "runtime/wasm/run.h"
 
 typedef struct wasm_engine_guest {
-    const wasm_library *library;
+    const wasm_library *wasmtime;
     wasm_engine_t *engine;
     wasmtime_module_t *module;
     wasmtime_instance_pre_t *ready; /* imports resolved */

@@ -209,7 +209,7 @@ static tars_status begin(const wasm_engine_guest *guest, const platform_mapping 
         error_set(err, TARS_OUT_OF_MEMORY, "no memory for the state of a guest");
         return TARS_OUT_OF_MEMORY;
     }
-    r->w = guest->library;
+    r->w = guest->wasmtime;
     wasm_clock_begin();
     tars_status status = guest_memory_create(arena_bytes, model, &r->memory, err);
     if (status == TARS_OK) {
