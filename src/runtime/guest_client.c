@@ -34,11 +34,16 @@ void guest_client_init(guest_client *c, wire_area *area, const guest_client_requ
 
 /* ---- sending --------------------------------------------------------------------------- */
 
+/* Bytes in the ring that the guest has not read; more than the ring holds when it wrote nonsense
+ * into its index. */
+static uint32_t unread(const guest_client *c) {
+    uint32_t written = atomic_load_explicit(&c->port.out->written, memory_order_relaxed);
+    return written - atomic_load_explicit(&c->port.out->read, memory_order_acquire);
+}
+
 /* Room for a frame of the largest size this side sends, so that sending never waits. */
 static bool has_room(const guest_client *c) {
-    uint32_t written = atomic_load_explicit(&c->port.out->written, memory_order_relaxed);
-    uint32_t read = atomic_load_explicit(&c->port.out->read, memory_order_acquire);
-    return written - read <= WIRE_RING_BYTES - (CHUNK_BYTES + 64);
+    return unread(c) <= WIRE_RING_BYTES - (CHUNK_BYTES + 64);
 }
 
 static tars_status send_hello(guest_client *c, tars_error *err) {
@@ -85,6 +90,9 @@ static tars_status send_section(guest_client *c, tars_error *err) {
 }
 
 static tars_status send_some(guest_client *c, tars_error *err) {
+    if (unread(c) > WIRE_RING_BYTES) {
+        return error_set(err, TARS_MALFORMED, "the guest has read more than it was sent");
+    }
     tars_status status = TARS_OK;
     while (status == TARS_OK && c->section != SECTION_NONE && has_room(c)) {
         if (c->section == SECTION_HELLO) {

@@ -230,18 +230,17 @@ static void guests_do_not_disturb_one_another(void) {
 
 typedef wasmtime_error_t *(*text_to_module)(const char *text, size_t length, wasm_byte_vec_t *out);
 
-/* Of the engine only when no request came before. */
-static wasm_trap_t *no_turn(void *data, bool *goes_on) {
-    (void)data;
-    *goes_on = false;
-    return NULL;
-}
-
+/* After a request, which brings the engine its turn. */
 static const wasm_engine_guest *engine_of(text_to_module *to_module) {
     const wasm_engine_guest *g = NULL;
     tars_error err;
     platform_library library;
-    CHECK_INT(wasm_engine_get(no_turn, NULL, &g, &err), TARS_OK);
+    static outcome o;
+    tars_request r = plain(prompt);
+    r.policy.runtime = "wasm";
+    r.limits.max_tokens = 1;
+    submit(&r, &o);
+    CHECK_INT(wasm_engine_get(NULL, NULL, &g, &err), TARS_OK);
     CHECK_INT(platform_library_open(TESTS_BUILD_DIR "/libtars-wasmtime.so", &library, &err),
               TARS_OK);
     void *symbol = platform_library_symbol(&library, "wasmtime_wat2wasm");
@@ -387,6 +386,110 @@ static void hostile_programs(void) {
     CHECK_BYTES(after, before, sizeof before);
 }
 
+/* ---- hostile programs in the place of the guest ---------------------------------------- */
+
+static tars_status no_token(void *user, int32_t id, const uint8_t *digest, tars_error *err) {
+    (void)user;
+    (void)id;
+    (void)digest;
+    return error_set(err, TARS_FAILED, "no token was expected");
+}
+
+static tars_status no_text(void *user, const char *bytes, size_t length, tars_error *err) {
+    (void)user;
+    (void)bytes;
+    (void)length;
+    return error_set(err, TARS_FAILED, "no text was expected");
+}
+
+static void no_progress(void *user, uint64_t done, uint64_t total) {
+    (void)user;
+    (void)done;
+    (void)total;
+}
+
+/* The user has had enough after some looks at the clock. */
+static tars_status enough(void *user, tars_error *err) {
+    unsigned *n = user;
+    return ++*n > 3 ? error_set(err, TARS_CANCELLED, "enough") : TARS_OK;
+}
+
+/* Where the rings lie when the wire is at 0: see wire.h. */
+#define READ_OF_TO_GUEST "64"
+#define WRITTEN_OF_TO_HOST "65664"
+#define BYTES_OF_TO_HOST "65792"
+
+static tars_status run_guest(const wasm_engine_guest *like, text_to_module to_module,
+                             const char *data, const char *body) {
+    char text[1024];
+    int n = snprintf(text, sizeof text,
+                     "(module (import \"tars\" \"turn\" (func $turn (result i32)))"
+                     " (memory (export \"memory\") 4) %s"
+                     " (func (export \"tars_wire\") (result i32) (i32.const 0))"
+                     " (func (export \"tars_serve\") (param i32) (result i32) %s))",
+                     data, body);
+    wasm_byte_vec_t bytes;
+    CHECK(to_module(text, (size_t)n, &bytes) == NULL);
+    wasm_engine_guest program;
+    tars_error err = {.status = TARS_OK};
+    CHECK_INT(wasm_engine_program(like, (const uint8_t *)bytes.data, bytes.size, &program, &err),
+              TARS_OK);
+    static const int32_t ids[] = {1, 2, 3};
+    unsigned n_looks = 0;
+    guest_client_request request = {.n_vocab = 10, .prompt = ids};
+    request.wire = (wire_request){.max_tokens = 4, .n_prompt = 3};
+    guest_client_sink sink = {&n_looks, no_token, no_text, no_progress, enough};
+    wasm_outcome result = {0};
+    tars_status status =
+        wasm_run_program(&program, &tiny->mapping, 1 << 20, &request, &sink, &result, &err);
+    like->wasmtime->wasm_byte_vec_delete(&bytes);
+    like->wasmtime->wasmtime_instance_pre_delete(program.ready);
+    like->wasmtime->wasmtime_module_delete(program.module);
+    return status;
+}
+
+/* None of these ends by itself, and no request has a deadline. */
+static void guests_that_do_not_end_are_killed(void) {
+    text_to_module to_module;
+    if (!has_wasm()) {
+        return;
+    }
+    set_up();
+    CHECK_INT(offsetof(wire_area, to_guest.read), 64);
+    CHECK_INT(offsetof(wire_area, to_host.written), 65664);
+    CHECK_INT(offsetof(wire_area, to_host.bytes), 65792);
+    CHECK_INT(sizeof(wire_error), 1004);
+    const wasm_engine_guest *g = engine_of(&to_module);
+    /* 1012 bytes: an ERROR frame with the status out_of_memory */
+    static const char error_data[] =
+        "(data (i32.const " WRITTEN_OF_TO_HOST ") \"\\f4\\03\")"
+        "(data (i32.const " BYTES_OF_TO_HOST ") \"\\ec\\03\\00\\00\\0a\\00\\00\\00\\0b\")";
+    const struct {
+        const char *data, *body;
+        tars_status expected;
+    } cases[] = {
+        {"", "(loop (br 0)) (i32.const 0)", TARS_CANCELLED},
+        {"", "(loop (drop (call $turn)) (br 0)) (i32.const 0)", TARS_CANCELLED},
+        {"",
+         "(loop (i32.store (i32.const " READ_OF_TO_GUEST ") (i32.const 12345678))"
+         " (drop (call $turn)) (br 0)) (i32.const 0)",
+         TARS_MALFORMED},
+        {error_data, "(drop (call $turn)) (loop (br 0)) (i32.const 0)", TARS_OUT_OF_MEMORY},
+        {error_data, "(loop (drop (call $turn)) (br 0)) (i32.const 0)", TARS_OUT_OF_MEMORY},
+        {"", "(i32.const 0)", TARS_FAILED}, /* ends without a result */
+        {"", "unreachable", TARS_FAILED},
+        {"(data (i32.const " WRITTEN_OF_TO_HOST ") \"\\ff\\ff\\ff\\ff\")", "(call $turn)",
+         TARS_MALFORMED},
+    };
+    for (size_t i = 0; g && i < sizeof cases / sizeof cases[0]; i++) {
+        tars_status found = run_guest(g, to_module, cases[i].data, cases[i].body);
+        if (found != cases[i].expected) {
+            check_fail(__FILE__, __LINE__, "case %zu: status %d, expected %d", i, (int)found,
+                       (int)cases[i].expected);
+        }
+    }
+}
+
 /* What a guest wrote is not there for the next one. */
 static void memory_begins_at_zero(void) {
     text_to_module to_module;
@@ -420,6 +523,7 @@ static const check_test tests[] = {
     {"cancelling and deadlines end a guest", cancelling_and_deadlines_end_a_guest},
     {"guests do not disturb one another", guests_do_not_disturb_one_another},
     {"hostile programs", hostile_programs},
+    {"guests that do not end are killed", guests_that_do_not_end_are_killed},
     {"memory begins at zero", memory_begins_at_zero},
     {"tear down", tear_down},
 };

@@ -150,6 +150,16 @@ static wasmtime_error_t *make_module(const wasm_library *w, wasm_engine_t *engin
     return error;
 }
 
+static wasmtime_error_t *resolve_imports(const wasm_library *w, wasm_engine_guest *g) {
+    wasmtime_linker_t *linker = w->wasmtime_linker_new(g->engine);
+    wasmtime_error_t *error = define_turn(w, linker);
+    if (!error) {
+        error = w->wasmtime_linker_instantiate_pre(linker, g->module, &g->ready);
+    }
+    w->wasmtime_linker_delete(linker);
+    return error;
+}
+
 static tars_status compile(const wasm_library *w, const wasm_artifacts *artifacts,
                            wasm_engine_guest *g, tars_error *err) {
     g->engine = make_engine(w);
@@ -157,15 +167,8 @@ static tars_status compile(const wasm_library *w, const wasm_artifacts *artifact
         return error_set(err, TARS_UNAVAILABLE, "Wasmtime gives no engine");
     }
     wasmtime_error_t *error = make_module(w, g->engine, artifacts, &g->module);
-    wasmtime_linker_t *linker = error ? NULL : w->wasmtime_linker_new(g->engine);
     if (!error) {
-        error = define_turn(w, linker);
-    }
-    if (!error) {
-        error = w->wasmtime_linker_instantiate_pre(linker, g->module, &g->ready);
-    }
-    if (linker) {
-        w->wasmtime_linker_delete(linker);
+        error = resolve_imports(w, g);
     }
     return error ? wasm_library_fail(w, TARS_UNAVAILABLE,
                                      "runtime wasm is unavailable: its guest does not compile",
@@ -226,4 +229,17 @@ tars_status wasm_engine_get(wasm_turn turn_function, const wasm_artifacts *artif
     platform_mutex_unlock(&lock);
     *out = status == TARS_OK ? &guest : NULL;
     return status;
+}
+
+tars_status wasm_engine_program(const wasm_engine_guest *like, const uint8_t *program,
+                                size_t length, wasm_engine_guest *out, tars_error *err) {
+    *out = (wasm_engine_guest){.wasmtime = like->wasmtime, .engine = like->engine};
+    wasmtime_error_t *error =
+        like->wasmtime->wasmtime_module_new(out->engine, program, length, &out->module);
+    if (!error) {
+        error = resolve_imports(out->wasmtime, out);
+    }
+    return error ? wasm_library_fail(out->wasmtime, TARS_MALFORMED, "the program does not compile",
+                                     error, NULL, err)
+                 : TARS_OK;
 }

@@ -20,6 +20,14 @@ typedef wasm_trap_t *(*wasm_turn)(void *store_data, bool *goes_on);
  * `artifacts` may be NULL: then the guest is compiled. */
 tars_status wasm_engine_get(wasm_turn turn, const wasm_artifacts *artifacts,
                             const wasm_engine_guest **out, tars_error *err);
+/* Another program in the place of the guest, in the engine of `like`: for tests of what a hostile
+ * one can do. Module and instance_pre are the caller's to delete. MALFORMED. */
+tars_status wasm_engine_program(const wasm_engine_guest *like, const uint8_t *program,
+                                size_t length, wasm_engine_guest *out, tars_error *err);
+/* As wasm_run (run.h), with that program and without the engine's start. */
+tars_status wasm_run_program(const wasm_engine_guest *guest, const platform_mapping *model,
+                             size_t arena_bytes, guest_client_request *request,
+                             const guest_client_sink *sink, wasm_outcome *outcome, tars_error *err);
 /* Whether the two are there, without making an engine. */
 tars_status wasm_engine_probe(tars_error *err);
 

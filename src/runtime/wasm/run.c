@@ -223,16 +223,13 @@ static tars_status begin(const wasm_engine_guest *guest, const platform_mapping 
     return status;
 }
 
-tars_status wasm_run(const platform_mapping *model, size_t arena_bytes,
-                     guest_client_request *request, const guest_client_sink *sink,
-                     const wasm_artifacts *artifacts, wasm_outcome *outcome, tars_error *err) {
-    const wasm_engine_guest *guest;
+tars_status wasm_run_program(const wasm_engine_guest *guest, const platform_mapping *model,
+                             size_t arena_bytes, guest_client_request *request,
+                             const guest_client_sink *sink, wasm_outcome *outcome,
+                             tars_error *err) {
     guest_run *r = NULL;
     uint64_t begin_ns = platform_clock_ns();
-    tars_status status = wasm_engine_get(take_turn, artifacts, &guest, err);
-    if (status == TARS_OK) {
-        status = begin(guest, model, arena_bytes, &r, err);
-    }
+    tars_status status = begin(guest, model, arena_bytes, &r, err);
     if (status == TARS_OK) {
         outcome->start_ns = platform_clock_ns() - begin_ns;
         status = serve(r, request, sink, err);
@@ -242,6 +239,20 @@ tars_status wasm_run(const platform_mapping *model, size_t arena_bytes,
         sha256_final(&r->client.hash, outcome->logits_hash);
     }
     end(r);
+    return status;
+}
+
+tars_status wasm_run(const platform_mapping *model, size_t arena_bytes,
+                     guest_client_request *request, const guest_client_sink *sink,
+                     const wasm_artifacts *artifacts, wasm_outcome *outcome, tars_error *err) {
+    const wasm_engine_guest *guest;
+    uint64_t begin_ns = platform_clock_ns();
+    tars_status status = wasm_engine_get(take_turn, artifacts, &guest, err);
+    uint64_t engine_ns = platform_clock_ns() - begin_ns;
+    if (status == TARS_OK) {
+        status = wasm_run_program(guest, model, arena_bytes, request, sink, outcome, err);
+        outcome->start_ns += engine_ns;
+    }
     return status;
 }
 
