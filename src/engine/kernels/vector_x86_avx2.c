@@ -360,7 +360,7 @@ INLINE void attend_segment(const attention_task *task, kv_type type, size_t s, s
     for (size_t j = 0; j < longest; j += 16) {
         score_16(task, type, first + j, e, n);
     }
-    size_t count[KERNEL_QUERY_TILE];
+    size_t count[KERNEL_QUERY_TILE] = {0};
     float *a[KERNEL_QUERY_TILE];
     for (int i = 0; i < n; i++) {
         size_t left = task->n_visible[i] > first ? task->n_visible[i] - first : 0;
