@@ -5,22 +5,12 @@
 
 #include "platform/platform.h"
 #include "runtime/guest_client.h"
+#include "runtime/wasm/artifacts.h"
 
 /* Whether this build has the runtime. */
 bool wasm_is_built_in(void);
 /* Whether guests can run here. UNAVAILABLE with the reason. */
 tars_status wasm_probe(tars_error *err);
-
-/* Where compiled code is kept between processes. Code that was kept is executed: `load` must hand
- * out only what `save` was given. */
-typedef struct wasm_artifacts {
-    void *user;
-    /* False: there is none. *bytes is freed with free(). */
-    bool (*load)(void *user, const uint8_t key[SHA256_DIGEST_BYTES], uint8_t **bytes,
-                 size_t *length);
-    void (*save)(void *user, const uint8_t key[SHA256_DIGEST_BYTES], const void *bytes,
-                 size_t length);
-} wasm_artifacts;
 
 typedef struct wasm_outcome {
     uint64_t start_ns; /* until the guest can run, the engine's own start included */
