@@ -400,6 +400,7 @@ typedef struct platform_hardening {
     uint64_t file_size_bytes; /* of any file it writes; pipes are not counted */
     uint64_t n_processes;     /* of its user, threads included (Linux) */
     bool filter_system_calls; /* only reading, writing, memory, time and exit are left */
+    bool allow_code;          /* with the filter: memory may be made executable */
 } platform_hardening;
 typedef struct platform_hardening_report {
     bool limits, no_new_privileges, not_dumpable, system_calls_filtered;
@@ -439,6 +440,8 @@ typedef struct platform_jail_options {
     uint64_t memory_bytes, output_bytes, file_bytes; /* output: both channels together */
     uint64_t timeout_ns;
     uint32_t n_files, n_threads;
+    bool (*goes_on)(void *user); /* asked every 20 ms; false ends it: CANCELLED. May be NULL */
+    void *user;
 } platform_jail_options;
 
 typedef enum platform_jail_end {
