@@ -3,14 +3,21 @@
 #include <string.h>
 
 void runtime_usage_count(runtime_usage *usage, const char *name) {
+    runtime_usage_add(usage, name, 1);
+}
+
+void runtime_usage_add(runtime_usage *usage, const char *name, uint64_t count) {
+    if (count == 0) {
+        return;
+    }
     for (size_t i = 0; i < usage->n_calls; i++) {
         if (usage->calls[i].name == name || strcmp(usage->calls[i].name, name) == 0) {
-            usage->calls[i].count++;
+            usage->calls[i].count += count;
             return;
         }
     }
     if (usage->n_calls < RUNTIME_MAX_CALLS) {
-        usage->calls[usage->n_calls++] = (runtime_call){name, 1};
+        usage->calls[usage->n_calls++] = (runtime_call){name, count};
     }
 }
 

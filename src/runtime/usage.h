@@ -39,8 +39,10 @@ typedef struct runtime_violations {
     uint64_t lost; /* refusals for which no row was left */
 } runtime_violations;
 
-/* Counts one more call of a name, one more violation of a kind and name. */
+/* Counts one more call of a name, so many more (0 changes nothing), one more violation of a kind
+ * and name. */
 void runtime_usage_count(runtime_usage *usage, const char *name);
+void runtime_usage_add(runtime_usage *usage, const char *name, uint64_t count);
 void runtime_violations_add(runtime_violations *list, const char *kind, const char *name);
 
 #endif
