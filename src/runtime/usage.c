@@ -5,6 +5,9 @@
 #include <string.h>
 
 void runtime_usage_count(runtime_usage *usage, const char *name, uint64_t n) {
+    if (n == 0) {
+        return;
+    }
     for (size_t i = 0; i < usage->n_calls; i++) {
         if (strcmp(usage->calls[i].name, name) == 0) {
             usage->calls[i].count += n;

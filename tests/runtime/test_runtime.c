@@ -5,6 +5,7 @@
 #include "runtime/registry.h"
 #include "support/check.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /* What the runtime of this test was asked. */
@@ -319,6 +320,4 @@ static const check_test table[] = {
     {"every runtime has its row", every_runtime_has_its_row},
 };
 
-int main(int argc, char **argv) {
-    return check_main(argc, argv, table, sizeof table / sizeof table[0]);
-}
+CHECK_MAIN(table)

@@ -56,15 +56,15 @@ static bool write_all(const void *bytes, size_t length) {
     return platform_handle_write(PLATFORM_STDOUT, bytes, length, NULL) == TARS_OK;
 }
 
-/* Ends without giving anything back: the process is over. */
+/* argv[0] is the verb. Ends without giving anything back: the process is over. */
 int compile_child_main(int argc, char **argv) {
-    if (argc != 4) {
+    if (argc != 3) {
         static const char usage[] = COMPILE_CHILD_VERB " is run by tars, not by hand\n";
         (void)platform_handle_write(PLATFORM_STDERR, usage, sizeof usage - 1, NULL);
         return 2;
     }
-    stranger_code code = {.fuel = strcmp(argv[2], "fuel") == 0,
-                          .bulk_memory = strcmp(argv[3], "bulk") == 0,
+    stranger_code code = {.fuel = strcmp(argv[1], "fuel") == 0,
+                          .bulk_memory = strcmp(argv[2], "bulk") == 0,
                           .stack_bytes = 1 << 20};
     const wasm_library *w = NULL;
     wasm_engine_t *engine = NULL;
