@@ -13,7 +13,7 @@ set -euo pipefail
 build=(gcc libc6-dev cmake ninja-build pkg-config git python3 python3-pip python3-venv
     ca-certificates libcurl4-openssl-dev libssl-dev libarchive-dev libsqlite3-dev
     libedit-dev libfyaml-dev)
-test=(g++ bats)
+test=(g++ bats tcl)
 wasm=(clang-19 lld-19 libclang-rt-19-dev-wasm32 wasi-libc)
 cross=(gcc-mingw-w64-x86-64 "${wasm[@]}")
 if [ "$(uname -m)" = x86_64 ]; then

@@ -36,6 +36,7 @@ FLAGS = [*TARGET, "-O2", "-w", "-D_WASI_EMULATED_SIGNAL", "-D_WASI_EMULATED_PROC
          "-D_WASI_EMULATED_GETPID", "-D_WASI_EMULATED_MMAN"]
 LIBRARIES = ["-lwasi-emulated-signal", "-lwasi-emulated-process-clocks", "-lwasi-emulated-getpid",
              "-lwasi-emulated-mman"]
+LINK_FLAGS = ["-Wl,-z,stack-size=1048576", "-Wl,--stack-first"]  # 64 KiB is too little, and overflows into data
 SQLITE_FLAGS = ["-DSQLITE_OS_UNIX=1", "-DSQLITE_THREADSAFE=0", "-DSQLITE_OMIT_LOAD_EXTENSION",
                 "-DSQLITE_OMIT_WAL", "-DSQLITE_MAX_MMAP_SIZE=0", "-DSQLITE_OMIT_POPEN",
                 "-DSQLITE_NOHAVE_SYSTEM", '-DSQLITE_DEFAULT_UNIX_VFS="unix-none"', "-DHAVE_USLEEP=1",
@@ -300,7 +301,7 @@ def compile_program(folder, sources, flags, output):
     for source in sources:
         objects.append(folder / f"{source.stem}.o")
         run([COMPILER, *flags, "-c", source, "-o", objects[-1]], folder)
-    run([COMPILER, *TARGET, *objects, "-o", output, *LIBRARIES], folder)
+    run([COMPILER, *TARGET, *LINK_FLAGS, *objects, "-o", output, *LIBRARIES], folder)
 
 
 def build_sqlite3(tree, folder, output):
