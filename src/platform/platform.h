@@ -283,6 +283,10 @@ typedef struct platform_thread {
 tars_status platform_thread_create(const char *name, void (*function)(void *argument),
                                    void *argument, platform_thread *out, tars_error *err);
 void platform_thread_join(platform_thread *thread);
+/* Calls function(argument) where so many bytes of stack are left: on this thread when they are,
+ * else on another one, and waits for its end. */
+tars_status platform_call_with_stack(size_t stack_bytes, void (*function)(void *argument),
+                                     void *argument, tars_error *err);
 
 /* Parks the caller while *gate == expected, at most timeout_ns. False when the time ran out; true
  * may also come early, so look again. */

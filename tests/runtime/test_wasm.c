@@ -7,6 +7,7 @@
 #ifdef TESTS_HAS_WASM
 
 #include "api/model_api.h"
+#include "runtime/wasm/clock.h"
 #include "runtime/wasm/engine.h"
 #include "runtime/wasm/memory.h"
 

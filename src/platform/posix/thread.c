@@ -36,8 +36,8 @@ static void block_signals(sigset_t *before) {
     (void)pthread_sigmask(SIG_BLOCK, &all, before);
 }
 
-tars_status platform_thread_create(const char *name, void (*function)(void *argument),
-                                   void *argument, platform_thread *out, tars_error *err) {
+static tars_status create(const char *name, size_t stack_bytes, void (*function)(void *argument),
+                          void *argument, platform_thread *out, tars_error *err) {
     *out = (platform_thread){.id = 0, .record = NULL};
     thread_start *start = calloc(1, sizeof *start);
     if (!start) {
@@ -49,9 +49,13 @@ tars_status platform_thread_create(const char *name, void (*function)(void *argu
     memcpy(start->name, name, length < sizeof start->name ? length : sizeof start->name - 1);
     sigset_t before;
     pthread_t thread;
+    pthread_attr_t attributes;
+    (void)pthread_attr_init(&attributes);
+    int number = stack_bytes > 0 ? pthread_attr_setstacksize(&attributes, stack_bytes) : 0;
     block_signals(&before);
-    int number = pthread_create(&thread, NULL, run, start);
+    number = number == 0 ? pthread_create(&thread, &attributes, run, start) : number;
     (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    (void)pthread_attr_destroy(&attributes);
     if (number != 0) {
         free(start);
         return platform_fail(err, number, NULL, "cannot start thread %s", name);
@@ -67,6 +71,49 @@ void platform_thread_join(platform_thread *thread) {
         free(thread->record);
         thread->record = NULL;
     }
+}
+
+tars_status platform_thread_create(const char *name, void (*function)(void *argument),
+                                   void *argument, platform_thread *out, tars_error *err) {
+    return create(name, 0, function, argument, out, err);
+}
+
+/* The lowest address of this thread's stack; 0 when the system does not say. The main thread's is
+ * looked up in a file, so it is kept. */
+static uintptr_t stack_begin(void) {
+    static _Thread_local uintptr_t begin;
+#if defined(__linux__)
+    pthread_attr_t attributes;
+    if (begin == 0 && pthread_getattr_np(pthread_self(), &attributes) == 0) {
+        void *low = NULL;
+        size_t size_bytes = 0;
+        (void)pthread_attr_getstack(&attributes, &low, &size_bytes);
+        (void)pthread_attr_destroy(&attributes);
+        begin = (uintptr_t)low;
+    }
+#elif defined(__APPLE__)
+    if (begin == 0) { /* this gives the high end */
+        begin = (uintptr_t)pthread_get_stackaddr_np(pthread_self()) -
+                pthread_get_stacksize_np(pthread_self());
+    }
+#endif
+    return begin;
+}
+
+tars_status platform_call_with_stack(size_t stack_bytes, void (*function)(void *argument),
+                                     void *argument, tars_error *err) {
+    uintptr_t begin = stack_begin();
+    uintptr_t here = (uintptr_t)__builtin_frame_address(0);
+    if (begin > 0 && here > begin && here - begin >= stack_bytes) {
+        function(argument);
+        return TARS_OK;
+    }
+    platform_thread thread;
+    tars_status status = create("tars-guest", stack_bytes, function, argument, &thread, err);
+    if (status == TARS_OK) {
+        platform_thread_join(&thread);
+    }
+    return status;
 }
 
 void platform_yield(void) {

@@ -13,15 +13,16 @@ static DWORD WINAPI run(void *record) {
     return 0;
 }
 
-tars_status platform_thread_create(const char *name, void (*function)(void *argument),
-                                   void *argument, platform_thread *out, tars_error *err) {
+static tars_status create(const char *name, size_t stack_bytes, void (*function)(void *argument),
+                          void *argument, platform_thread *out, tars_error *err) {
     *out = (platform_thread){.id = 0, .record = NULL};
     thread_start *start = calloc(1, sizeof *start);
     if (!start) {
         return error_set(err, TARS_OUT_OF_MEMORY, "cannot start thread %s", name);
     }
     *start = (thread_start){function, argument};
-    HANDLE thread = CreateThread(NULL, 0, run, start, 0, NULL);
+    HANDLE thread = CreateThread(NULL, stack_bytes, run, start,
+                                 stack_bytes > 0 ? STACK_SIZE_PARAM_IS_A_RESERVATION : 0, NULL);
     if (!thread) {
         free(start);
         return native_fail(err, GetLastError(), NULL, "cannot start thread %s", name);
@@ -38,6 +39,28 @@ void platform_thread_join(platform_thread *thread) {
         free(thread->record);
         thread->record = NULL;
     }
+}
+
+tars_status platform_thread_create(const char *name, void (*function)(void *argument),
+                                   void *argument, platform_thread *out, tars_error *err) {
+    return create(name, 0, function, argument, out, err);
+}
+
+tars_status platform_call_with_stack(size_t stack_bytes, void (*function)(void *argument),
+                                     void *argument, tars_error *err) {
+    ULONG_PTR low = 0;
+    ULONG_PTR high = 0;
+    GetCurrentThreadStackLimits(&low, &high);
+    if ((uintptr_t)__builtin_frame_address(0) - low >= stack_bytes) {
+        function(argument);
+        return TARS_OK;
+    }
+    platform_thread thread;
+    tars_status status = create("tars-guest", stack_bytes, function, argument, &thread, err);
+    if (status == TARS_OK) {
+        platform_thread_join(&thread);
+    }
+    return status;
 }
 
 void platform_yield(void) {

@@ -1,6 +1,7 @@
 #include "runtime/wasm/engine.h"
 
 #include "platform/platform.h"
+#include "runtime/wasm/clock.h"
 #include "runtime/wasm/guest_program.h"
 #include "runtime/wasm/memory.h"
 
@@ -10,31 +11,6 @@ static platform_mutex lock;
 static bool is_made; /* under the lock */
 static wasm_engine_guest guest;
 static wasm_turn host_turn;
-static atomic_uint n_running; /* guests; gate of the clock's thread */
-
-/* ---- the clock ------------------------------------------------------------------------- */
-
-static void clock_main(void *argument) {
-    (void)argument;
-    for (;;) {
-        if (atomic_load_explicit(&n_running, memory_order_acquire) == 0) {
-            (void)platform_gate_wait(&n_running, 0, PLATFORM_FOREVER);
-            continue;
-        }
-        platform_sleep_ns((uint64_t)WASM_TICK_MS * 1000 * 1000);
-        guest.wasmtime->wasmtime_engine_increment_epoch(guest.engine);
-    }
-}
-
-void wasm_clock_begin(void) {
-    if (atomic_fetch_add(&n_running, 1) == 0) {
-        platform_gate_wake_all(&n_running);
-    }
-}
-
-void wasm_clock_end(void) {
-    atomic_fetch_sub(&n_running, 1);
-}
 
 /* ---- the engine ------------------------------------------------------------------------ */
 
@@ -210,10 +186,9 @@ static tars_status make(wasm_turn turn_function, const wasm_artifacts *artifacts
         status = compile(made.wasmtime, artifacts, &made, err);
     }
     if (status == TARS_OK) {
-        guest = made; /* before the clock's thread, which reads it */
+        guest = made;
         host_turn = turn_function;
-        platform_thread thread; /* runs as long as the process */
-        status = platform_thread_create("tars-epoch", clock_main, NULL, &thread, err);
+        status = wasm_clock_add(made.wasmtime, made.engine, err);
     }
     if (status != TARS_OK) {
         delete_parts(&made);

@@ -31,9 +31,4 @@ tars_status wasm_run_program(const wasm_engine_guest *guest, const platform_mapp
 /* Whether the two are there, without making an engine. */
 tars_status wasm_engine_probe(tars_error *err);
 
-/* Time for guests is counted in ticks of about WASM_TICK_MS while any guest runs. */
-enum { WASM_TICK_MS = 2 };
-void wasm_clock_begin(void);
-void wasm_clock_end(void);
-
 #endif

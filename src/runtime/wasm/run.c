@@ -1,5 +1,6 @@
 #include "runtime/wasm/run.h"
 
+#include "runtime/wasm/clock.h"
 #include "runtime/wasm/engine.h"
 #include "runtime/wasm/memory.h"
 
