@@ -500,7 +500,13 @@ static uint32_t count_customs(const uint8_t *bytes, size_t size_bytes) {
 }
 
 /* What only the whole tells. */
-static void check_whole(module_reader *r, const module_file *m) {
+static void check_whole(module_reader *r, module_file *m) {
+    if (m->n_of[MODULE_MEMORY] > 1) {
+        feature_add(&m->features, MODULE_MULTI_MEMORY);
+    }
+    if (m->n_of[MODULE_TABLE] > 1) {
+        feature_add(&m->features, MODULE_REFERENCE_TYPES);
+    }
     uint32_t n_own = m->n_of[MODULE_FUNCTION] - m->n_imported_of[MODULE_FUNCTION];
     r->part = "end of the file";
     if (n_own > 0 && m->code_section == 0) {

@@ -123,7 +123,7 @@ module_limits reader_limits(module_reader *r, bool is_memory, uint64_t *features
     if (flags & PAGE_SIZE) {
         start = r->position;
         uint32_t shift = reader_u32(r, "size of a page");
-        if (reader_ok(r) && shift > 16) {
+        if (reader_ok(r) && shift != 0 && shift != 16) {
             reader_fail(r, TARS_MALFORMED, start,
                         "the size of a page is 2 to the power %u, expected 0 or 16", shift);
         }
