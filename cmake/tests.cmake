@@ -63,3 +63,12 @@ foreach(file ${test_files})
 endforeach()
 # The runner takes this list, so that the program of a deleted test is never run.
 file(GENERATE OUTPUT ${CMAKE_BINARY_DIR}/test-programs.txt CONTENT "${test_names}")
+# Makes the modules of tests/escape.
+if(TARS_HAS_WASM)
+  add_executable(wat_to_wasm tests/support/wat_to_wasm.c)
+  target_compile_definitions(wat_to_wasm PRIVATE TESTS_BUILD_DIR="${CMAKE_BINARY_DIR}")
+  target_include_directories(wat_to_wasm SYSTEM PRIVATE ${TARS_WASMTIME_DIR}/include)
+  target_link_libraries(wat_to_wasm PRIVATE tars_base tars_platform Threads::Threads ${CMAKE_DL_LIBS})
+  set_target_properties(wat_to_wasm PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+  add_dependencies(tests wat_to_wasm tars_wasmtime_library)
+endif()

@@ -162,7 +162,7 @@ tars_status answer_in_guest(answer *a, tars_error *err) {
         uint64_t memory = guest_bytes(a->job, &request);
         wasm_outcome outcome = {0};
         code_store store = {.context = a->job->context};
-        wasm_artifacts artifacts = {&store, load_artifact, save_artifact};
+        wasm_artifacts artifacts = {.user = &store, .load = load_artifact, .save = save_artifact};
         uint64_t begin_ns = platform_clock_ns();
         status = decoder_check_memory(a->job, memory, err);
         if (status == TARS_OK) {

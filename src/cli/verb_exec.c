@@ -1,14 +1,16 @@
 #include "cli/report.h"
 #include "cli/verb.h"
-#include "runtime/process/sandbox.h"
+#include "platform/platform.h"
+#include "runtime/registry.h"
+#include "store/code_store.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 typedef struct exec_values {
     const char *runtime, *profile, *input;
-    uint64_t memory_bytes, timeout_ms, output_bytes;
-    option_uint64 fuel;
+    uint64_t memory_bytes, timeout_ms, output_bytes, stack_bytes;
+    option_uint64 fuel, table_elements;
     option_list folders, environment;
 } exec_values;
 
@@ -21,12 +23,13 @@ static const option exec_rows[] = {
      .value_name = "RUNTIME",
      .choices = exec_runtimes,
      .default_text = "native",
-     .help = "where it runs: native is a process without privileges"},
+     .help = "where it runs: native is a process without privileges, wasm an instance of a WASI "
+             "program that sees nothing but what it is given"},
     {.name = "profile",
      .type = OPTION_ENUM,
      .offset = offsetof(exec_values, profile),
      .value_name = "PROFILE",
-     .choices = sandbox_profile_names,
+     .choices = runtime_profile_names,
      .default_text = "standard",
      .help = "what it may ask of the system: strict is memory, time, its standard channels and "
              "the end, and the calls for files only with --dir; standard adds files of granted "
@@ -35,8 +38,7 @@ static const option exec_rows[] = {
      .type = OPTION_SIZE,
      .offset = offsetof(exec_values, memory_bytes),
      .value_name = "SIZE",
-     .default_text = "256MiB",
-     .help = "most memory"},
+     .help = "most memory; 256MiB when left out, in wasm 32MiB"},
     {.name = "timeout",
      .type = OPTION_DURATION,
      .offset = offsetof(exec_values, timeout_ms),
@@ -47,7 +49,17 @@ static const option exec_rows[] = {
      .type = OPTION_UINT64,
      .offset = offsetof(exec_values, fuel),
      .value_name = "N",
-     .help = "most instructions; not counted by native"},
+     .help = "most instructions, which are counted then; native cannot"},
+    {.name = "stack",
+     .type = OPTION_SIZE,
+     .offset = offsetof(exec_values, stack_bytes),
+     .value_name = "SIZE",
+     .help = "most stack in wasm, rounded down to a power of two; 1MiB when left out"},
+    {.name = "table-elements",
+     .type = OPTION_UINT64,
+     .offset = offsetof(exec_values, table_elements),
+     .value_name = "N",
+     .help = "most elements of a table in wasm; 1000 when left out"},
     {.name = "max-output",
      .type = OPTION_SIZE,
      .offset = offsetof(exec_values, output_bytes),
@@ -77,13 +89,16 @@ static const option_set exec_options = OPTION_SET("Options", exec_rows);
 
 /* What a request points to. */
 typedef struct exec_plan {
-    platform_jail_grant folders[SANDBOX_MAX_FOLDERS];
-    char *texts[SANDBOX_MAX_FOLDERS]; /* malloc'ed; the grants' paths lie in them */
+    runtime_folder folders[RUNTIME_MAX_FOLDERS];
+    char *texts[RUNTIME_MAX_FOLDERS]; /* malloc'ed; the folders' paths lie in them */
     const char *environment[OPTION_LIST_MAX + 1];
     const char **arguments; /* malloc'ed */
     platform_file input;
     bool has_input;
-    sandbox_request request;
+    const runtime_row *row;
+    const runtime_profile *profile;
+    runtime_limits limits;
+    runtime_request request;
 } exec_plan;
 
 static void plan_free(exec_plan *plan) {
@@ -104,9 +119,9 @@ static tars_status add_folder(exec_plan *plan, const char *text, tars_error *err
         return error_hint(err, "write HOST::GUEST, or HOST::GUEST:ro, with an absolute GUEST: "
                                "--dir ./data::/data:ro");
     }
-    if (n == SANDBOX_MAX_FOLDERS) {
+    if (n == RUNTIME_MAX_FOLDERS) {
         return error_set(err, TARS_USAGE, "more than %d folders are granted",
-                         (int)SANDBOX_MAX_FOLDERS);
+                         (int)RUNTIME_MAX_FOLDERS);
     }
     size_t length = strlen(text);
     bool read_only = length > 3 && strcmp(text + length - 3, ":ro") == 0;
@@ -118,8 +133,8 @@ static tars_status add_folder(exec_plan *plan, const char *text, tars_error *err
     copy[middle - text] = '\0';
     copy[length - (read_only ? 3 : 0)] = '\0';
     plan->texts[n] = copy;
-    plan->folders[n] = (platform_jail_grant){
-        .host = copy, .guest = copy + (middle - text) + 2, .writable = !read_only};
+    plan->folders[n] =
+        (runtime_folder){.host = copy, .guest = copy + (middle - text) + 2, .writable = !read_only};
     plan->request.n_folders++;
     return TARS_OK;
 }
@@ -151,6 +166,16 @@ static tars_status open_input(exec_plan *plan, const char *path, tars_error *err
     return status;
 }
 
+static tars_status take_table_elements(exec_plan *plan, const exec_values *values,
+                                       tars_error *err) {
+    if (values->table_elements.given && values->table_elements.value > UINT32_MAX) {
+        return error_set(err, TARS_USAGE, "--table-elements %llu; at most %u",
+                         (unsigned long long)values->table_elements.value, UINT32_MAX);
+    }
+    plan->limits.table_elements = (uint32_t)values->table_elements.value;
+    return TARS_OK;
+}
+
 static tars_status make_plan(const verb_call *call, exec_plan *plan, tars_error *err) {
     const exec_values *values = call->values;
     plan->arguments = calloc(call->n_arguments + 1, sizeof *plan->arguments);
@@ -165,167 +190,201 @@ static tars_status make_plan(const verb_call *call, exec_plan *plan, tars_error 
     if (status == TARS_OK) {
         status = open_input(plan, values->input, err);
     }
-    plan->request.program = call->arguments[0];
     plan->request.arguments = plan->arguments;
     plan->request.environment = plan->environment;
     plan->request.folders = plan->folders;
-    plan->request.profile = sandbox_profile_find(values->profile);
-    plan->request.limits = (sandbox_limits)SANDBOX_LIMITS_DEFAULTS;
-    plan->request.limits.memory_bytes = values->memory_bytes;
-    plan->request.limits.timeout_ms = values->timeout_ms;
-    plan->request.limits.output_bytes = values->output_bytes;
+    plan->row = runtime_find(values->runtime);
+    plan->profile = runtime_profile_find(values->profile);
+    plan->limits = (runtime_limits){.memory_bytes = values->memory_bytes,
+                                    .timeout_ms = values->timeout_ms,
+                                    .output_bytes = values->output_bytes,
+                                    .stack_bytes = values->stack_bytes,
+                                    .fuel = values->fuel.given ? values->fuel.value : 0};
+    if (status == TARS_OK) {
+        status = take_table_elements(plan, values, err);
+    }
     return status;
 }
 
-static void refusal_name(const platform_jail_refusal *refusal, char *out, size_t size_bytes) {
-    text_buffer text;
-    text_init(&text, out, size_bytes);
-    if (refusal->name) {
-        text_append_string(&text, refusal->name);
-    } else {
-        text_format(&text, "call_%u", (unsigned)refusal->number);
+/* ---- telling ----------------------------------------------------------------------------- */
+
+static void write_violations(json_writer *json, const runtime_violations *list) {
+    json_key(json, "violations");
+    json_begin_array(json);
+    for (size_t i = 0; i < list->count; i++) {
+        json_begin_object(json);
+        json_member_string(json, "kind", list->rows[i].kind);
+        json_member_string(json, "name", list->rows[i].name);
+        json_member_uint(json, "count", list->rows[i].count);
+        json_end_object(json);
     }
+    json_end_array(json);
 }
 
-static void write_violation(json_writer *json, const char *kind, const char *name, uint64_t count) {
-    json_begin_object(json);
-    json_member_string(json, "kind", kind);
-    json_member_string(json, "name", name);
-    json_member_uint(json, "count", count);
-    json_end_object(json);
-}
-
-static void write_usage(json_writer *json, const platform_jail_result *f) {
+static void write_usage(json_writer *json, const runtime_usage *u) {
     json_key(json, "usage");
     json_begin_object(json);
-    json_member_double(json, "wall_ms", (double)f->wall_ns / 1e6);
-    json_member_double(json, "cpu_ms", (double)f->cpu_ns / 1e6);
-    json_member_uint(json, "memory_peak_bytes", f->memory_peak_bytes);
-    json_member_uint(json, "bytes_in", f->bytes_in);
-    json_member_uint(json, "bytes_out", f->output.length + f->errors.length);
+    json_member_double(json, "wall_ms", (double)u->wall_ns / 1e6);
+    json_member_double(json, "cpu_ms", (double)u->cpu_ns / 1e6);
+    json_member_double(json, "start_ms", (double)u->start_ns / 1e6);
+    json_member_uint(json, "memory_peak_bytes", u->memory_peak_bytes);
+    if (u->has_fuel) {
+        json_member_uint(json, "fuel", u->fuel);
+    }
+    json_key(json, "host_calls");
+    json_begin_object(json);
+    for (size_t i = 0; i < u->n_calls; i++) {
+        json_member_uint(json, u->calls[i].name, u->calls[i].count);
+    }
+    json_end_object(json);
+    json_member_uint(json, "bytes_in", u->bytes_in);
+    json_member_uint(json, "bytes_out", u->bytes_out);
     json_end_object(json);
 }
 
-static void print_json(cli *c, const sandbox_result *result, const char *profile) {
-    const platform_jail_result *f = &result->facts;
+static void print_json(cli *c, const exec_plan *plan, const runtime_outcome *o) {
     json_writer json;
     output_json(&c->out, &json);
     json_begin_object(&json);
-    json_member_string(&json, "status", sandbox_status_name(result->status));
-    json_member_int(&json, "exit_code", result->exit_code);
-    if (f->signal != 0) {
-        json_member_int(&json, "signal", f->signal);
+    json_member_string(&json, "status", runtime_end_name(o->end));
+    json_member_int(&json, "exit_code", o->exit_code);
+    if (o->signal != 0) {
+        json_member_int(&json, "signal", o->signal);
     }
-    json_member_string(&json, "runtime", "native");
-    json_member_string(&json, "profile", profile);
+    if (o->message[0] != '\0') {
+        json_member_string(&json, "message", o->message);
+    }
+    json_member_string(&json, "runtime", plan->row->name);
+    json_member_string(&json, "profile", plan->profile->name);
     json_key(&json, "stdout");
-    json_string_n(&json, f->output.data ? f->output.data : "", f->output.length);
+    json_string_n(&json, o->output.data, o->output.length);
     json_key(&json, "stderr");
-    json_string_n(&json, f->errors.data ? f->errors.data : "", f->errors.length);
-    write_usage(&json, f);
-    json_key(&json, "violations");
-    json_begin_array(&json);
-    for (size_t i = 0; i < f->n_refusals; i++) {
-        char name[48];
-        refusal_name(&f->refusals[i], name, sizeof name);
-        write_violation(&json, "syscall", name, f->refusals[i].count);
-    }
-    if (result->limit) {
-        write_violation(&json, "limit", result->limit, 1);
-    }
-    json_end_array(&json);
+    json_string_n(&json, o->errors.data, o->errors.length);
+    write_usage(&json, &o->usage);
+    write_violations(&json, &o->violations);
     json_key(&json, "missing");
     json_begin_array(&json);
-    for (size_t i = 0; i < f->n_missing; i++) {
-        json_string(&json, f->missing[i]);
+    for (size_t i = 0; i < o->n_missing; i++) {
+        json_string(&json, o->missing[i]);
     }
     json_end_array(&json);
     json_end_object(&json);
     output_text(&c->out, "\n");
 }
 
-static void tell_end(const cli *c, const sandbox_result *result) {
-    const platform_jail_result *f = &result->facts;
-    if (result->limit) {
-        report_note(c, "the program was ended at its limit: %s", result->limit);
-    } else if (f->signal != 0) {
-        report_note(c, "the program was ended by signal %d (%s)", f->signal, f->signal_text);
-    } else if (result->exit_code != 0) {
-        report_note(c, "the program ended with %d", result->exit_code);
+static void tell_end(const cli *c, const runtime_outcome *o) {
+    if (o->limit) {
+        report_note(c, "the program was ended at its limit: %s", o->limit);
+    } else if (o->message[0] != '\0') {
+        report_note(c, "the program was ended: %s", o->message);
+    } else if (o->exit_code != 0) {
+        report_note(c, "the program ended with %d", o->exit_code);
     }
-    for (size_t i = 0; i < f->n_refusals; i++) {
-        char name[48];
-        refusal_name(&f->refusals[i], name, sizeof name);
-        report_note(c, "refused: %s, %llu times", name, (unsigned long long)f->refusals[i].count);
+    for (size_t i = 0; i < o->violations.count; i++) {
+        const runtime_violation *v = &o->violations.rows[i];
+        if (strcmp(v->kind, "limit") != 0) {
+            report_note(c, "refused: %s, %llu times", v->name, (unsigned long long)v->count);
+        }
     }
-    for (size_t i = 0; i < f->n_missing; i++) {
-        report_note(c, "not in force here: %s", f->missing[i]);
+    for (size_t i = 0; i < o->n_missing; i++) {
+        report_note(c, "not in force here: %s", o->missing[i]);
     }
     report_detail(c, "%llu ms, %llu ms of processor time, %llu KiB of memory",
-                  (unsigned long long)(f->wall_ns / 1000000),
-                  (unsigned long long)(f->cpu_ns / 1000000),
-                  (unsigned long long)(f->memory_peak_bytes / 1024));
+                  (unsigned long long)(o->usage.wall_ns / 1000000),
+                  (unsigned long long)(o->usage.cpu_ns / 1000000),
+                  (unsigned long long)(o->usage.memory_peak_bytes / 1024));
 }
 
-static void print_plain(cli *c, const sandbox_result *result) {
-    const platform_jail_result *f = &result->facts;
-    output_foreign(&c->out, f->output.data ? f->output.data : "", f->output.length);
+static void print_plain(cli *c, const runtime_outcome *o) {
+    output_foreign(&c->out, o->output.data, o->output.length);
     (void)output_flush(&c->out);
     output errors;
     output_init(&errors, PLATFORM_STDERR, platform_is_terminal(PLATFORM_STDERR));
-    output_foreign(&errors, f->errors.data ? f->errors.data : "", f->errors.length);
+    output_foreign(&errors, o->errors.data, o->errors.length);
     (void)output_flush(&errors);
-    tell_end(c, result);
+    tell_end(c, o);
 }
 
-static int exit_status(const sandbox_result *result) {
-    static const tars_status rows[SANDBOX_STATUS_COUNT] = {
-        [SANDBOX_OK] = TARS_FAILED, /* but 0 when the program said 0 */
-        [SANDBOX_TRAP] = TARS_FAILED,
-        [SANDBOX_LIMIT] = TARS_LIMIT,
-        [SANDBOX_DENIED] = TARS_DENIED};
-    bool well = result->status == SANDBOX_OK && result->exit_code == 0;
-    return well ? 0 : tars_status_exit(rows[result->status]);
+static int exit_status(const runtime_outcome *o) {
+    static const tars_status rows[RUNTIME_ENDS] = {
+        [RUNTIME_OK] = TARS_FAILED, /* but 0 when the program said 0 */
+        [RUNTIME_TRAP] = TARS_FAILED,
+        [RUNTIME_LIMIT] = TARS_LIMIT,
+        [RUNTIME_DENIED] = TARS_DENIED};
+    bool well = o->end == RUNTIME_OK && o->exit_code == 0;
+    return well ? 0 : tars_status_exit(rows[o->end]);
 }
 
-static tars_status check_runtime(const exec_values *values, tars_error *err) {
-    if (strcmp(values->runtime, "native") != 0) {
-        error_set(err, TARS_UNAVAILABLE, "unavailable: tars exec has no runtime %s in this version",
-                  values->runtime);
-        return error_hint(err, "use --runtime native");
+/* ---- running ----------------------------------------------------------------------------- */
+
+static bool is_not_interrupted(void *user) {
+    (void)user;
+    return platform_interrupted() == 0;
+}
+
+static tars_status serve(const exec_plan *plan, runtime_image *image, runtime_outcome *o,
+                         tars_error *err) {
+    runtime_instance *instance = NULL;
+    tars_status status = runtime_spawn(image, NULL, plan->profile, &instance, err);
+    if (status == TARS_OK) {
+        status = runtime_submit(instance, &plan->request, is_not_interrupted, NULL, err);
     }
-    if (values->fuel.given) {
-        error_set(err, TARS_UNAVAILABLE, "unavailable: the runtime native does not count fuel");
-        return error_hint(err, "leave out --fuel; --timeout bounds the time");
+    if (status == TARS_OK) {
+        status = runtime_poll(instance, o, err);
     }
-    return TARS_OK;
+    (void)runtime_kill(instance, NULL); /* it has ended, or never ran */
+    return status;
 }
 
-static tars_status run_exec(cli *c, const verb_call *call, tars_error *err) {
-    const exec_values *values = call->values;
-    exec_plan plan = {0};
-    tars_status status = check_runtime(values, err);
+/* Fills *o, which is to be given back. */
+static tars_status run_program(const cli *c, const exec_plan *plan, const char *path,
+                               runtime_outcome *o, tars_error *err) {
+    char home[PLATFORM_PATH_BYTES];
+    char program[PLATFORM_PATH_BYTES];
+    code_store store = {.home = home};
+    tars_status status = platform_data_path(home, sizeof home, err);
+    if (status == TARS_OK) {
+        status = platform_executable_path(program, sizeof program, err);
+    }
     if (status != TARS_OK) {
         return status;
     }
-    sandbox_result result = {0};
-    status = make_plan(call, &plan, err);
+    wasm_artifacts artifacts = code_store_artifacts(&store);
+    artifacts.program_path = program;
+    runtime_source source = {
+        .kind = RUNTIME_PROGRAM, .path = path, .limits = &plan->limits, .artifacts = &artifacts};
+    runtime_image *image = NULL;
+    status = runtime_open(plan->row, &source, &image, err);
+    if (store.trouble[0] != '\0') {
+        report_note(c, "the program was compiled anew, or is not kept: %s", store.trouble);
+    }
+    if (status == TARS_OK) {
+        status = serve(plan, image, o, err);
+        runtime_close(image);
+    }
+    return status;
+}
+
+static tars_status run_exec(cli *c, const verb_call *call, tars_error *err) {
+    exec_plan plan = {0};
+    runtime_outcome outcome = {0};
+    tars_status status = make_plan(call, &plan, err);
     if (status == TARS_OK) {
         status = platform_interrupt_install(NULL, NULL, err);
     }
     if (status == TARS_OK) {
-        status = sandbox_run(&plan.request, &result, err);
+        status = run_program(c, &plan, call->arguments[0], &outcome, err);
         platform_interrupt_remove();
     }
     if (status == TARS_OK && c->globals.json) {
-        print_json(c, &result, values->profile);
+        print_json(c, &plan, &outcome);
     } else if (status == TARS_OK) {
-        print_plain(c, &result);
+        print_plain(c, &outcome);
     }
     if (status == TARS_OK) {
-        c->exit_status = exit_status(&result);
+        c->exit_status = exit_status(&outcome);
     }
-    sandbox_result_free(&result);
+    runtime_outcome_free(&outcome);
     plan_free(&plan);
     return status;
 }

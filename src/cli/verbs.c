@@ -1,6 +1,7 @@
 #include "cli/verb.h"
 
 #include "cli/bench_process.h"
+#include "runtime/wasm/compile_process.h"
 #include "store/import_child.h"
 
 #include <string.h>
@@ -13,6 +14,10 @@ extern const verb verb_completion, verb_man, verb_help, verb_version;
 /* The process that reads a foreign file; see store/import_child.h. */
 static const verb verb_internal_import = {
     .name = IMPORT_CHILD_VERB, .group = "", .hidden = true, .main = import_child_main};
+
+/* The process that compiles a stranger's module; see runtime/wasm/compile_process.h. */
+static const verb verb_internal_compile = {
+    .name = COMPILE_CHILD_VERB, .group = "", .hidden = true, .main = compile_child_main};
 
 /* The process whose start is measured; see bench_process.h. */
 static const verb verb_internal_bench = {
@@ -42,6 +47,7 @@ const verb *const verbs[] = {
     &verb_help,
     &verb_version,
     &verb_internal_import,
+    &verb_internal_compile,
     &verb_internal_bench,
     NULL,
 };

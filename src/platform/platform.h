@@ -207,6 +207,126 @@ tars_status platform_lock_take(const char *path, uint64_t timeout_ns, platform_l
                                tars_error *err);
 void platform_lock_release(platform_lock *lock);
 
+/* ---- files below a folder ---------------------------------------------------------------- */
+
+/* Files for a stranger's program: paths are relative to the handle of a folder and lead nowhere
+ * else. An absolute path, a .. that climbs out and a link that leads out are OUTSIDE, also when
+ * other programs rename folders meanwhile. Only regular files and folders are opened, so that
+ * nothing blocks. A guest is told a reason and no text: these functions return a fault. */
+typedef enum platform_fault {
+    PLATFORM_FAULT_NONE = 0,
+    PLATFORM_FAULT_OUTSIDE, /* the path leads out of the folder */
+    PLATFORM_FAULT_KIND,    /* a device, a fifo or a socket */
+    PLATFORM_FAULT_MISSING, /* ENOENT, and so on below */
+    PLATFORM_FAULT_EXISTS,
+    PLATFORM_FAULT_NOT_FOLDER,
+    PLATFORM_FAULT_IS_FOLDER,
+    PLATFORM_FAULT_NOT_EMPTY,
+    PLATFORM_FAULT_LOOP,
+    PLATFORM_FAULT_NAME_TOO_LONG,
+    PLATFORM_FAULT_ACCESS,
+    PLATFORM_FAULT_NOT_PERMITTED,
+    PLATFORM_FAULT_READ_ONLY,
+    PLATFORM_FAULT_INVALID,
+    PLATFORM_FAULT_BUSY,
+    PLATFORM_FAULT_CROSS_DEVICE,
+    PLATFORM_FAULT_TOO_BIG,
+    PLATFORM_FAULT_NO_SPACE,
+    PLATFORM_FAULT_QUOTA,
+    PLATFORM_FAULT_TOO_MANY_FILES,
+    PLATFORM_FAULT_TOO_MANY_LINKS,
+    PLATFORM_FAULT_MEMORY,
+    PLATFORM_FAULT_UNSUPPORTED,
+    PLATFORM_FAULT_IO,
+    PLATFORM_FAULT_COUNT
+} platform_fault;
+
+typedef struct platform_entry {
+    platform_kind kind;
+    uint32_t mode; /* permission bits */
+    uint64_t size_bytes, device, inode, n_links;
+    int64_t atime_ns, mtime_ns, ctime_ns;
+} platform_entry;
+
+typedef struct platform_time {
+    enum { PLATFORM_TIME_KEEP = 0, PLATFORM_TIME_NOW, PLATFORM_TIME_SET } how;
+    int64_t ns; /* since 1970, of TIME_SET */
+} platform_time;
+
+enum {
+    PLATFORM_OPEN_READ = 1,
+    PLATFORM_OPEN_WRITE = 2,
+    PLATFORM_OPEN_APPEND = 4,
+    PLATFORM_OPEN_CREATE = 8,
+    PLATFORM_OPEN_NEW = 16, /* with CREATE: EXISTS when it is there, be it a link */
+    PLATFORM_OPEN_EMPTY = 32,
+    PLATFORM_OPEN_FOLDER = 64,   /* nothing else; not with CREATE or EMPTY */
+    PLATFORM_OPEN_NO_LINK = 128, /* LOOP when the last name is a link */
+    PLATFORM_OPEN_SYNC = 256,    /* a write returns when it is on the disk */
+    PLATFORM_OPEN_DATA_SYNC = 512
+};
+
+/* The folder that is granted, named by the host. Closed with platform_handle_close, as are the
+ * handles of platform_beneath_open. */
+tars_status platform_beneath_root(const char *path, platform_handle *out, tars_error *err);
+/* With neither READ nor WRITE: READ. *entry is what was opened. `mode` of a new file, less the
+ * process's umask. */
+platform_fault platform_beneath_open(platform_handle folder, const char *path, unsigned flags,
+                                     uint32_t mode, platform_handle *out, platform_entry *entry);
+platform_fault platform_beneath_look(platform_handle folder, const char *path, bool follow,
+                                     platform_entry *out);
+platform_fault platform_beneath_set_times(platform_handle folder, const char *path, bool follow,
+                                          platform_time access, platform_time change);
+platform_fault platform_beneath_make_folder(platform_handle folder, const char *path,
+                                            uint32_t mode);
+platform_fault platform_beneath_remove_file(platform_handle folder, const char *path);
+platform_fault platform_beneath_remove_folder(platform_handle folder, const char *path);
+/* Replaces a file or an empty folder that is there. */
+platform_fault platform_beneath_rename(platform_handle from_folder, const char *from,
+                                       platform_handle to_folder, const char *to);
+/* A further name of a file; `follow`: of what a link leads to. */
+platform_fault platform_beneath_link(platform_handle from_folder, const char *from, bool follow,
+                                     platform_handle to_folder, const char *to);
+/* OUTSIDE for an absolute target; other targets are looked at when the link is followed. */
+platform_fault platform_beneath_make_link(const char *target, platform_handle folder,
+                                          const char *path);
+/* The target with a NUL, at most PLATFORM_PATH_BYTES. OUTSIDE when it is absolute: it would tell
+ * names of the host. */
+platform_fault platform_beneath_read_link(platform_handle folder, const char *path,
+                                          char target[PLATFORM_PATH_BYTES], size_t *length);
+/* For tests: from now on paths are walked name by name, as where the system cannot confine them
+ * itself. */
+void platform_beneath_walk_only(bool walk_only);
+
+/* On what platform_beneath_open gave. Reading and writing may do less than asked, as the system
+ * does; *done 0 with FAULT_NONE is the end of the file. They keep no position. */
+platform_fault platform_beneath_read(platform_handle file, uint64_t offset, void *bytes,
+                                     size_t length, size_t *done);
+platform_fault platform_beneath_write(platform_handle file, uint64_t offset, const void *bytes,
+                                      size_t length, size_t *done);
+/* At the end, of a handle that appends; *end is the position after it. */
+platform_fault platform_beneath_append(platform_handle file, const void *bytes, size_t length,
+                                       size_t *done, uint64_t *end);
+platform_fault platform_beneath_set_append(platform_handle file, bool append);
+platform_fault platform_beneath_get_entry(platform_handle handle, platform_entry *out);
+platform_fault platform_beneath_set_entry_times(platform_handle handle, platform_time access,
+                                                platform_time change);
+platform_fault platform_beneath_resize(platform_handle file, uint64_t size_bytes);
+/* Room on the disk for the bytes; the file grows to hold them. */
+platform_fault platform_beneath_allocate(platform_handle file, uint64_t offset, uint64_t length);
+platform_fault platform_beneath_sync(platform_handle handle, bool data_only);
+
+/* The names in a folder, . and .. left out, in no order. */
+typedef struct platform_listing {
+    void *stream;
+} platform_listing;
+platform_fault platform_listing_open(platform_handle folder, platform_listing *out);
+/* *name is NULL at the end, else valid until the next call. MISSING as kind: it was removed. */
+platform_fault platform_listing_next(platform_listing *listing, const char **name,
+                                     platform_kind *kind, uint64_t *inode);
+void platform_listing_rewind(platform_listing *listing);
+void platform_listing_close(platform_listing *listing);
+
 /* ---- mapped models ----------------------------------------------------------------------- */
 
 /* A whole file in memory, read-only and shared by all processes that map it. Must not move in
@@ -400,6 +520,7 @@ typedef struct platform_hardening {
     uint64_t file_size_bytes; /* of any file it writes; pipes are not counted */
     uint64_t n_processes;     /* of its user, threads included (Linux) */
     bool filter_system_calls; /* only reading, writing, memory, time and exit are left */
+    bool allow_code;          /* with the filter: memory may be made executable */
 } platform_hardening;
 typedef struct platform_hardening_report {
     bool limits, no_new_privileges, not_dumpable, system_calls_filtered;
@@ -439,6 +560,8 @@ typedef struct platform_jail_options {
     uint64_t memory_bytes, output_bytes, file_bytes; /* output: both channels together */
     uint64_t timeout_ns;
     uint32_t n_files, n_threads;
+    bool (*goes_on)(void *user); /* asked every 20 ms; false ends it: CANCELLED. May be NULL */
+    void *user;
 } platform_jail_options;
 
 typedef enum platform_jail_end {

@@ -2,7 +2,7 @@
 #ifndef RUNTIME_REGISTRY_H
 #define RUNTIME_REGISTRY_H
 
-#include "base/error.h"
+#include "runtime/runtime.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -14,13 +14,15 @@ typedef enum runtime_isolation {
     ISOLATION_MICROVM
 } runtime_isolation;
 
-typedef struct runtime_row {
+struct runtime_row {
     const char *name;
     runtime_isolation isolation;
     bool (*is_built_in)(void);
     /* UNAVAILABLE with the reason and what to do, found out by trying. */
     tars_status (*probe)(tars_error *err);
-} runtime_row;
+    /* What runs images of each kind; NULL: none does in this version. */
+    const runtime_functions *functions[RUNTIME_IMAGE_KINDS];
+};
 
 extern const runtime_row runtime_rows[];
 extern const size_t runtime_row_count;

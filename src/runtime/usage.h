@@ -1,5 +1,5 @@
 /* What a request took and what it was refused, told alike by every runtime. Ownership: plain memory
- * of the caller; names are constant texts. */
+ * of the caller; names of calls and kinds are constant texts, names of violations are copies. */
 #ifndef RUNTIME_USAGE_H
 #define RUNTIME_USAGE_H
 
@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { RUNTIME_MAX_CALLS = 80, RUNTIME_MAX_VIOLATIONS = 64 };
+enum { RUNTIME_MAX_CALLS = 80, RUNTIME_MAX_VIOLATIONS = 72, RUNTIME_NAME_BYTES = 40 };
 
 /* A call of the guest to its host. */
 typedef struct runtime_call {
@@ -26,10 +26,10 @@ typedef struct runtime_usage {
     size_t n_calls;
 } runtime_usage;
 
-/* Something that the guest tried and was refused, or a limit that ended it. */
+/* Something that the guest tried and was refused, or a limit that it met. */
 typedef struct runtime_violation {
-    const char *kind; /* "syscall", "wasi", "path", "limit" */
-    const char *name; /* of the call, or of the limit */
+    const char *kind;              /* "syscall", "wasi", "path", "limit" */
+    char name[RUNTIME_NAME_BYTES]; /* of the call, or of the limit */
     uint64_t count;
 } runtime_violation;
 
@@ -39,8 +39,9 @@ typedef struct runtime_violations {
     uint64_t lost; /* refusals for which no row was left */
 } runtime_violations;
 
-/* Counts one more call of a name, one more violation of a kind and name. */
-void runtime_usage_count(runtime_usage *usage, const char *name);
-void runtime_violations_add(runtime_violations *list, const char *kind, const char *name);
+/* Counts n more calls of a name, n more violations of a kind and name. */
+void runtime_usage_count(runtime_usage *usage, const char *name, uint64_t n);
+void runtime_violations_add(runtime_violations *list, const char *kind, const char *name,
+                            uint64_t n);
 
 #endif

@@ -78,7 +78,7 @@ static tars_status run(const expectation *e, const char *program, const sandbox_
                                .environment = environment,
                                .folders = folders,
                                .n_folders = strcmp(e->profile, "strict") == 0 ? 0 : 1,
-                               .profile = sandbox_profile_find(e->profile),
+                               .profile = runtime_profile_find(e->profile),
                                .limits = *limits,
                                .input = input};
     return sandbox_run(&request, result, err);

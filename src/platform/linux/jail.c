@@ -241,9 +241,12 @@ static tars_status pump(jail_run *run, tars_error *err) {
             {.fd = full ? run->ours[0] : NOTHING, .events = POLLOUT},
             {.fd = full || run->input_ended ? NOTHING : (int)o->input, .events = POLLIN},
         };
-        (void)poll(waits, 4, 100);
+        (void)poll(waits, 4, o->goes_on ? 20 : 100);
         if (platform_interrupted() > 0) {
             return error_set(err, TARS_CANCELLED, "interrupted while the program ran");
+        }
+        if (o->goes_on && !o->goes_on(o->user)) {
+            return error_set(err, TARS_CANCELLED, "the program was ended: cancelled");
         }
         tars_status status = TARS_OK;
         for (int i = 1; i <= 2 && status == TARS_OK; i++) {

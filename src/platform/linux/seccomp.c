@@ -122,13 +122,13 @@ _Static_assert(5 * N_CALLS + 16 < FILTER_MAX_INSTRUCTIONS, "the filter has room"
 
 /* If the loaded number is the row's: its answer; else the next row, with the number still loaded.
  */
-static void emit_row(filter_code *p, const call_row *row) {
+static void emit_row(filter_code *p, const call_row *row, bool allow_code) {
     static const uint32_t actions[] = {[ALLOW] = SECCOMP_RET_ALLOW,
                                        [REFUSE] = SECCOMP_RET_ERRNO | EPERM,
                                        [NO_TERMINAL] = SECCOMP_RET_ERRNO | ENOTTY};
-    if (row->rule != ALLOW_WITHOUT_EXEC) {
+    if (row->rule != ALLOW_WITHOUT_EXEC || allow_code) {
         filter_emit(p, BPF_JMP | BPF_JEQ | BPF_K, row->number, 0, 1);
-        filter_answer(p, actions[row->rule]);
+        filter_answer(p, row->rule == ALLOW_WITHOUT_EXEC ? SECCOMP_RET_ALLOW : actions[row->rule]);
         return;
     }
     filter_emit(p, BPF_JMP | BPF_JEQ | BPF_K, row->number, 0, 4);
@@ -138,17 +138,17 @@ static void emit_row(filter_code *p, const call_row *row) {
     filter_answer(p, SECCOMP_RET_ALLOW);
 }
 
-static void build(filter_code *p) {
+static void build(filter_code *p, bool allow_code) {
     filter_begin(p);
     for (size_t i = 0; i < N_CALLS; i++) {
-        emit_row(p, &calls[i]);
+        emit_row(p, &calls[i], allow_code);
     }
     filter_answer(p, SECCOMP_RET_KILL_PROCESS);
 }
 
-bool seccomp_install(const char **reason) {
+bool seccomp_install(bool allow_code, const char **reason) {
     filter_code program;
-    build(&program);
+    build(&program, allow_code);
     struct sock_fprog kernel_form = {.len = program.length, .filter = program.code};
     if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &kernel_form) ==
             0 ||
@@ -162,7 +162,8 @@ bool seccomp_install(const char **reason) {
 
 #else
 
-bool seccomp_install(const char **reason) {
+bool seccomp_install(bool allow_code, const char **reason) {
+    (void)allow_code;
     *reason = "no system-call filter for this kind of CPU";
     return false;
 }

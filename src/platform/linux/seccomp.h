@@ -4,8 +4,8 @@
 
 #include <stdbool.h>
 
-/* Installs the filter in all threads of the process, for good. Needs no_new_privs. On failure
- * *reason (constant text) says why. */
-bool seccomp_install(const char **reason);
+/* Installs the filter in all threads of the process, for good. Needs no_new_privs. `allow_code`:
+ * memory may be made executable. On failure *reason (constant text) says why. */
+bool seccomp_install(bool allow_code, const char **reason);
 
 #endif

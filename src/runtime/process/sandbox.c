@@ -4,13 +4,6 @@
 
 #include <string.h>
 
-static const sandbox_profile profiles[] = {
-    {.name = "strict"},
-    {.name = "standard", .file_calls = true, .system_libraries = true},
-    {.name = "trusted", .file_calls = true, .system_libraries = true},
-};
-const char *const sandbox_profile_names[] = {"strict", "standard", "trusted", NULL};
-
 /* What dynamically linked programs read to start, and the place to read and write nothing. */
 static const platform_jail_grant system_libraries[] = {
     {.host = "/usr", .guest = "/usr", .optional = true},
@@ -20,15 +13,6 @@ static const platform_jail_grant system_libraries[] = {
     {.host = "/dev/null", .guest = "/dev/null", .writable = true, .optional = true},
 };
 enum { N_LIBRARIES = sizeof system_libraries / sizeof system_libraries[0] };
-
-const sandbox_profile *sandbox_profile_find(const char *name) {
-    for (size_t i = 0; i < sizeof profiles / sizeof profiles[0]; i++) {
-        if (strcmp(profiles[i].name, name) == 0) {
-            return &profiles[i];
-        }
-    }
-    return NULL;
-}
 
 const char *sandbox_status_name(sandbox_status status) {
     static const char *const names[SANDBOX_STATUS_COUNT] = {"ok", "trap", "limit", "denied"};
@@ -129,6 +113,8 @@ static tars_status run(const sandbox_request *request, const platform_jail_grant
         .timeout_ns = l->timeout_ms * 1000000,
         .n_files = l->n_files,
         .n_threads = l->n_threads,
+        .goes_on = request->goes_on,
+        .user = request->user,
     };
     tars_status status = platform_jail_run(&options, &out->facts, err);
     if (status == TARS_OK) {
@@ -165,7 +151,7 @@ tars_status sandbox_probe(sandbox_result *out, tars_error *err) {
     static const char *const nothing[] = {NULL};
     sandbox_request request = {.arguments = nothing,
                                .environment = nothing,
-                               .profile = &profiles[0],
+                               .profile = runtime_profile_find("strict"),
                                .limits = SANDBOX_LIMITS_DEFAULTS,
                                .input = PLATFORM_NO_HANDLE};
     *out = (sandbox_result){0};

@@ -6,18 +6,9 @@
 #define RUNTIME_PROCESS_SANDBOX_H
 
 #include "platform/platform.h"
+#include "runtime/profile.h"
 
 enum { SANDBOX_MAX_FOLDERS = 32 };
-
-/* A row of configuration.md § 8 as far as a process has it. */
-typedef struct sandbox_profile {
-    const char *name;
-    bool file_calls;       /* the calls for files, threads and polling beyond the set base */
-    bool system_libraries; /* /usr, /lib, /lib64, /etc/ld.so.cache, and /dev/null */
-} sandbox_profile;
-/* NULL for a name that is no profile. */
-const sandbox_profile *sandbox_profile_find(const char *name);
-extern const char *const sandbox_profile_names[]; /* NULL-terminated */
 
 /* All of them hold; none may be 0. */
 typedef struct sandbox_limits {
@@ -44,9 +35,11 @@ typedef struct sandbox_request {
     const char *const *environment; /* "K=V", NULL at the end */
     const platform_jail_grant *folders;
     size_t n_folders;
-    const sandbox_profile *profile;
+    const runtime_profile *profile;
     sandbox_limits limits;
     platform_handle input;
+    bool (*goes_on)(void *user); /* asked while it runs, may end it; NULL: never */
+    void *user;
 } sandbox_request;
 
 typedef enum sandbox_status {

@@ -17,6 +17,9 @@ typedef struct wasm_artifacts {
                  size_t *length);
     void (*save)(void *user, const uint8_t key[SHA256_DIGEST_BYTES], const void *bytes,
                  size_t length);
+    /* The program tars: strangers' modules are compiled by a process of it that can be killed.
+     * NULL: they are compiled by the calling thread. */
+    const char *program_path;
 } wasm_artifacts;
 
 #endif

@@ -3,7 +3,7 @@
 #include "platform/platform.h"
 
 static platform_mutex lock;
-static const wasm_library *library;                       /* before the thread starts */
+static const wasm_library *library;                        /* before the thread starts */
 static _Atomic(wasm_engine_t *) engines[WASM_MAX_ENGINES]; /* the first n_engines */
 static atomic_size_t n_engines;
 static atomic_uint n_running; /* guests; gate of the clock's thread */

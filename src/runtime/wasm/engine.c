@@ -2,6 +2,7 @@
 
 #include "platform/platform.h"
 #include "runtime/wasm/clock.h"
+#include "runtime/wasm/compiled.h"
 #include "runtime/wasm/guest_program.h"
 #include "runtime/wasm/memory.h"
 
@@ -64,68 +65,6 @@ static wasmtime_error_t *define_turn(const wasm_library *w, wasmtime_linker_t *l
     return error;
 }
 
-/* Everything that compiled code depends on. Wasmtime checks the CPU once more when it loads. */
-static void artifact_key(uint8_t key[SHA256_DIGEST_BYTES]) {
-    static const char version[] = "guest 1, Wasmtime " WASMTIME_VERSION;
-    platform_cpu_info cpu = platform_cpu();
-    const uint8_t features[] = {cpu.sse41,       cpu.avx2,     cpu.fma, cpu.f16c, cpu.avx512,
-                                cpu.avx512_vnni, cpu.avx_vnni, cpu.sha, cpu.neon, cpu.dotprod};
-    sha256_context hash;
-    sha256_init(&hash);
-    sha256_update(&hash, version, sizeof version);
-    sha256_update(&hash, cpu.brand, sizeof cpu.brand);
-    sha256_update(&hash, features, sizeof features);
-    sha256_update(&hash, guest_program, (size_t)guest_program_bytes);
-    sha256_final(&hash, key);
-}
-
-/* The compiled guest as an earlier process kept it; NULL when there is none that fits. */
-static wasmtime_module_t *load_module(const wasm_library *w, wasm_engine_t *engine,
-                                      const wasm_artifacts *artifacts,
-                                      const uint8_t key[SHA256_DIGEST_BYTES]) {
-    uint8_t *bytes = NULL;
-    size_t n = 0;
-    wasmtime_module_t *module = NULL;
-    if (!artifacts || !artifacts->load(artifacts->user, key, &bytes, &n)) {
-        return NULL;
-    }
-    wasmtime_error_t *error = w->wasmtime_module_deserialize(engine, bytes, n, &module);
-    free(bytes);
-    if (error) { /* of another CPU or version after all: compile */
-        w->wasmtime_error_delete(error);
-        return NULL;
-    }
-    return module;
-}
-
-static void save_module(const wasm_library *w, const wasmtime_module_t *module,
-                        const wasm_artifacts *artifacts, const uint8_t key[SHA256_DIGEST_BYTES]) {
-    wasm_byte_vec_t bytes = {0, NULL};
-    wasmtime_error_t *error = artifacts ? w->wasmtime_module_serialize(module, &bytes) : NULL;
-    if (error) {
-        w->wasmtime_error_delete(error);
-    } else if (artifacts) {
-        artifacts->save(artifacts->user, key, bytes.data, bytes.size);
-        w->wasm_byte_vec_delete(&bytes);
-    }
-}
-
-static wasmtime_error_t *make_module(const wasm_library *w, wasm_engine_t *engine,
-                                     const wasm_artifacts *artifacts, wasmtime_module_t **out) {
-    uint8_t key[SHA256_DIGEST_BYTES];
-    artifact_key(key);
-    *out = load_module(w, engine, artifacts, key);
-    if (*out) {
-        return NULL;
-    }
-    size_t n = (size_t)guest_program_bytes;
-    wasmtime_error_t *error = w->wasmtime_module_new(engine, guest_program, n, out);
-    if (!error) {
-        save_module(w, *out, artifacts, key);
-    }
-    return error;
-}
-
 static wasmtime_error_t *resolve_imports(const wasm_library *w, wasm_engine_guest *g) {
     wasmtime_linker_t *linker = w->wasmtime_linker_new(g->engine);
     wasmtime_error_t *error = define_turn(w, linker);
@@ -142,7 +81,8 @@ static tars_status compile(const wasm_library *w, const wasm_artifacts *artifact
     if (!g->engine) {
         return error_set(err, TARS_UNAVAILABLE, "Wasmtime gives no engine");
     }
-    wasmtime_error_t *error = make_module(w, g->engine, artifacts, &g->module);
+    wasmtime_error_t *error = wasm_compiled_get(w, g->engine, "guest", guest_program,
+                                                (size_t)guest_program_bytes, artifacts, &g->module);
     if (!error) {
         error = resolve_imports(w, g);
     }

@@ -14,13 +14,25 @@
     F(wasm_engine_new_with_config)                                                                 \
     F(wasm_engine_delete)                                                                          \
     F(wasm_byte_vec_delete)                                                                        \
+    F(wasm_importtype_vec_delete)                                                                  \
+    F(wasm_importtype_module)                                                                      \
+    F(wasm_importtype_name)                                                                        \
+    F(wasm_importtype_type)                                                                        \
+    F(wasm_externtype_kind)                                                                        \
     F(wasm_trap_delete)                                                                            \
     F(wasm_trap_message)                                                                           \
+    F(wasm_trap_trace)                                                                             \
+    F(wasm_frame_vec_delete)                                                                       \
+    F(wasm_frame_func_index)                                                                       \
+    F(wasm_frame_module_offset)                                                                    \
+    F(wasmtime_frame_func_name)                                                                    \
     F(wasm_functype_new)                                                                           \
     F(wasm_functype_delete)                                                                        \
     F(wasm_valtype_new)                                                                            \
+    F(wasm_valtype_delete)                                                                         \
     F(wasm_valtype_vec_new)                                                                        \
     F(wasmtime_config_strategy_set)                                                                \
+    F(wasmtime_config_parallel_compilation_set)                                                    \
     F(wasmtime_config_consume_fuel_set)                                                            \
     F(wasmtime_config_epoch_interruption_set)                                                      \
     F(wasmtime_config_max_wasm_stack_set)                                                          \
@@ -35,6 +47,12 @@
     F(wasmtime_config_wasm_threads_set)                                                            \
     F(wasmtime_config_wasm_multi_memory_set)                                                       \
     F(wasmtime_config_wasm_memory64_set)                                                           \
+    F(wasmtime_config_wasm_custom_page_sizes_set)                                                  \
+    F(wasmtime_config_wasm_wide_arithmetic_set)                                                    \
+    F(wasmtime_config_wasm_stack_switching_set)                                                    \
+    F(wasmtime_config_wasm_compact_imports_set)                                                    \
+    F(wasmtime_config_wasm_branch_hinting_set)                                                     \
+    F(wasmtime_config_async_stack_size_set)                                                        \
     F(wasmtime_config_memory_init_cow_set)                                                         \
     F(wasmtime_config_memory_reservation_set)                                                      \
     F(wasmtime_config_memory_guard_size_set)                                                       \
@@ -46,11 +64,14 @@
     F(wasmtime_trap_code)                                                                          \
     F(wasmtime_trap_new)                                                                           \
     F(wasmtime_module_new)                                                                         \
+    F(wasmtime_module_validate)                                                                    \
+    F(wasmtime_module_imports)                                                                     \
     F(wasmtime_module_serialize)                                                                   \
     F(wasmtime_module_deserialize)                                                                 \
     F(wasmtime_module_delete)                                                                      \
     F(wasmtime_linker_new)                                                                         \
     F(wasmtime_linker_delete)                                                                      \
+    F(wasmtime_linker_define_func_unchecked)                                                       \
     F(wasmtime_linker_define_func)                                                                 \
     F(wasmtime_linker_instantiate_pre)                                                             \
     F(wasmtime_instance_pre_instantiate)                                                           \
@@ -62,6 +83,8 @@
     F(wasmtime_store_limiter)                                                                      \
     F(wasmtime_store_epoch_deadline_callback)                                                      \
     F(wasmtime_context_set_epoch_deadline)                                                         \
+    F(wasmtime_context_set_fuel)                                                                   \
+    F(wasmtime_context_get_fuel)                                                                   \
     F(wasmtime_context_get_data)                                                                   \
     F(wasmtime_caller_context)                                                                     \
     F(wasmtime_func_call)                                                                          \

@@ -44,12 +44,14 @@ typedef enum stranger_status {
 
 typedef struct stranger_result {
     stranger_status status;
-    int exit_code;     /* -1 after a trap or a limit */
+    int exit_code;     /* -1 after a trap, or a limit that ended it */
     const char *limit; /* "memory", "table", "fuel", "time", "output", "file_size", "stack" */
     char message[256]; /* of a trap, with the functions that were running */
     wasi_bytes output, errors; /* freed by stranger_result_free */
     runtime_usage usage;
     runtime_violations violations;
+    wasi_context *wasi;        /* holds the outputs */
+    wasi_options wasi_options; /* that it borrows */
 } stranger_result;
 
 /* What the program gets; `wasi` without its limits, which `limits` has. */

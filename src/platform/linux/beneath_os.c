@@ -1,0 +1,31 @@
+#include "platform/posix/beneath.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+int beneath_os_open(int folder, const char *path, int flags, mode_t mode) {
+#if defined(SYS_openat2)
+    struct open_how how = {.flags = (uint64_t)(unsigned)flags,
+                           .mode = mode,
+                           .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS};
+    return (int)syscall(SYS_openat2, folder, path, &how, sizeof how);
+#else
+    (void)folder;
+    (void)path;
+    (void)flags;
+    (void)mode;
+    errno = ENOSYS;
+    return -1;
+#endif
+}
+
+int beneath_os_allocate(int file, off_t offset, off_t length) {
+    int result;
+    do {
+        result = fallocate(file, 0, offset, length);
+    } while (result != 0 && errno == EINTR);
+    return result == 0 ? 0 : errno;
+}

@@ -1,0 +1,19 @@
+#include "platform/posix/beneath.h"
+
+#include <errno.h>
+
+int beneath_os_open(int folder, const char *path, int flags, mode_t mode) {
+    (void)folder;
+    (void)path;
+    (void)flags;
+    (void)mode;
+    errno = ENOSYS; /* paths are walked */
+    return -1;
+}
+
+int beneath_os_allocate(int file, off_t offset, off_t length) {
+    (void)file;
+    (void)offset;
+    (void)length;
+    return EOPNOTSUPP;
+}

@@ -1,0 +1,22 @@
+/* Security profiles: what a guest may ask of its host, by runtime (configuration.md, section 8).
+ * Ownership: constant tables. */
+#ifndef RUNTIME_PROFILE_H
+#define RUNTIME_PROFILE_H
+
+#include "runtime/wasi/wasi.h"
+
+typedef struct runtime_profile {
+    const char *name;
+    /* of a process: */
+    bool file_calls;       /* the calls for files, threads and polling beyond the set base */
+    bool system_libraries; /* /usr, /lib, /lib64, /etc/ld.so.cache, and /dev/null */
+    /* of WebAssembly: */
+    wasi_call_set (*wasi_calls)(void);
+    uint64_t clock_resolution_ns; /* clocks are rounded down to it; 0: as exact as they are */
+} runtime_profile;
+
+extern const char *const runtime_profile_names[]; /* NULL-terminated */
+/* NULL for a name that is no profile. */
+const runtime_profile *runtime_profile_find(const char *name);
+
+#endif

@@ -1,0 +1,144 @@
+#include "runtime/wasm/programs.h"
+
+#include "runtime/wasm/stranger.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct wasm_instance {
+    const stranger_module *module;
+    const runtime_profile *profile;
+    stranger_limits limits;
+} wasm_instance;
+
+static tars_status wasm_open(const runtime_source *source, void **image, tars_error *err) {
+    const runtime_limits *l = source->limits;
+    stranger_code code = {.fuel = l->fuel > 0,
+                          .bulk_memory = l->memory_bytes <= STRANGER_BULK_MEMORY_BYTES,
+                          .stack_bytes = l->stack_bytes};
+    char *bytes = NULL;
+    size_t length = 0;
+    tars_status status =
+        platform_file_read_all(source->path, STRANGER_MAX_MODULE_BYTES, &bytes, &length, err);
+    if (status != TARS_OK) {
+        return status;
+    }
+    stranger_module *module = NULL;
+    status = stranger_open((const uint8_t *)bytes, length, &code, source->artifacts, &module, err);
+    if (status != TARS_OK) {
+        error_where(err, "%s", source->path);
+    }
+    free(bytes);
+    *image = module;
+    return status;
+}
+
+static void wasm_close(void *image) {
+    stranger_close(image);
+}
+
+static tars_status wasm_spawn(void *image, const runtime_limits *limits,
+                              const runtime_profile *profile, void **instance, tars_error *err) {
+    wasm_instance *i = malloc(sizeof *i);
+    if (!i) {
+        return error_set(err, TARS_OUT_OF_MEMORY, "no memory for an instance");
+    }
+    *i = (wasm_instance){.module = image,
+                         .profile = profile,
+                         .limits = {.memory_bytes = limits->memory_bytes,
+                                    .table_elements = limits->table_elements,
+                                    .fuel = limits->fuel,
+                                    .timeout_ns = limits->timeout_ms * 1000000,
+                                    .output_bytes = limits->output_bytes,
+                                    .file_bytes = limits->file_bytes,
+                                    .n_files = limits->n_files}};
+    *instance = i;
+    return TARS_OK;
+}
+
+static void release(void *kept) {
+    stranger_result_free(kept);
+    free(kept);
+}
+
+static runtime_bytes bytes_of(const wasi_bytes *bytes) {
+    return (runtime_bytes){bytes->data ? bytes->data : "", bytes->data ? bytes->length : 0};
+}
+
+/* `result` is the outcome's from here on. */
+static void take_result(stranger_result *result, runtime_outcome *out) {
+    static const runtime_end ends[STRANGER_STATUS_COUNT] = {[STRANGER_OK] = RUNTIME_OK,
+                                                            [STRANGER_TRAP] = RUNTIME_TRAP,
+                                                            [STRANGER_LIMIT] = RUNTIME_LIMIT,
+                                                            [STRANGER_DENIED] = RUNTIME_DENIED};
+    out->end = ends[result->status];
+    out->exit_code = result->exit_code;
+    out->limit = result->limit;
+    memcpy(out->message, result->message, sizeof out->message);
+    _Static_assert(sizeof out->message == sizeof result->message, "the same room");
+    out->output = bytes_of(&result->output);
+    out->errors = bytes_of(&result->errors);
+    out->usage = result->usage;
+    out->violations = result->violations;
+    out->kept = result;
+    out->release = release;
+}
+
+static tars_status wasm_poll(void *instance, const runtime_request *request,
+                             const runtime_control *control, runtime_outcome *out,
+                             tars_error *err) {
+    const wasm_instance *i = instance;
+    wasi_folder folders[RUNTIME_MAX_FOLDERS];
+    for (size_t f = 0; f < request->n_folders; f++) {
+        folders[f] = (wasi_folder){.host = request->folders[f].host,
+                                   .guest = request->folders[f].guest,
+                                   .writable = request->folders[f].writable};
+    }
+    stranger_options options = {
+        .limits = i->limits,
+        .wasi = {.arguments = request->arguments,
+                 .environment = request->environment,
+                 .folders = folders,
+                 .n_folders = request->n_folders,
+                 .input = request->input,
+                 .allowed = i->profile->wasi_calls(),
+                 .clock_resolution_ns = i->profile->clock_resolution_ns,
+                 .goes_on = control->goes_on,
+                 .user = control->user},
+    };
+    stranger_result *result = calloc(1, sizeof *result);
+    if (!result) {
+        return error_set(err, TARS_OUT_OF_MEMORY, "no memory for a result");
+    }
+    tars_status status = stranger_run(i->module, &options, result, err);
+    if (status == TARS_OK) {
+        take_result(result, out);
+    } else {
+        release(result);
+    }
+    return status;
+}
+
+/* Each request has a fresh instance of Wasmtime: nothing of it is left. */
+static tars_status wasm_reset(void *instance, tars_error *err) {
+    (void)instance;
+    (void)err;
+    return TARS_OK;
+}
+
+const runtime_functions stranger_programs = {
+    .defaults = {.memory_bytes = 32 << 20,
+                 .timeout_ms = 30000,
+                 .output_bytes = 16 << 20,
+                 .file_bytes = 64 << 20,
+                 .stack_bytes = 1 << 20,
+                 .n_files = 64,
+                 .n_threads = 1,
+                 .table_elements = 1000},
+    .open = wasm_open,
+    .close = wasm_close,
+    .spawn = wasm_spawn,
+    .poll = wasm_poll,
+    .reset = wasm_reset,
+    .kill = free,
+};

@@ -1,0 +1,4 @@
+(module
+  (tag $t)
+  (memory (export "memory") 1)
+  (func (export "_start") (throw $t)))

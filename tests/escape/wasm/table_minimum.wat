@@ -1,0 +1,4 @@
+(module
+  (memory (export "memory") 1)
+  (table 1001 funcref)
+  (func (export "_start")))

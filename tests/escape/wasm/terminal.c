@@ -1,0 +1,8 @@
+/* Words that would drive a terminal, on both channels. */
+#include "escape.h"
+
+int main(void) {
+    fputs("\x1b[2J\x1b]0;title\x07plain\n", stdout);
+    fputs("\x1b[31mred\r\n", stderr);
+    return 0;
+}

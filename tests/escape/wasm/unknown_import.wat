@@ -1,0 +1,4 @@
+(module
+  (import "@X@" "@Y@" @Z@)
+  (memory (export "memory") 1)
+  (func (export "_start")))
