@@ -5,12 +5,18 @@
 
 #include <string.h>
 
+static void note(const module_code *code, const uint8_t key[SHA256_DIGEST_BYTES]) {
+    if (code->sha256[0] != '\0') {
+        (void)modules_note_key(code->store.home, code->sha256, key, NULL);
+    }
+}
+
 static bool load(void *user, const uint8_t key[SHA256_DIGEST_BYTES], uint8_t **bytes,
                  size_t *length) {
     module_code *code = user;
     bool found = code->kept.load(code->kept.user, key, bytes, length);
     if (found) { /* a program that was run before it was loaded has its code already */
-        (void)modules_note_key(code->store.home, code->sha256, key, NULL);
+        note(code, key);
     }
     return found;
 }
@@ -18,7 +24,7 @@ static bool load(void *user, const uint8_t key[SHA256_DIGEST_BYTES], uint8_t **b
 static void save(void *user, const uint8_t key[SHA256_DIGEST_BYTES], const void *bytes,
                  size_t length) {
     module_code *code = user;
-    (void)modules_note_key(code->store.home, code->sha256, key, NULL);
+    note(code, key);
     code->kept.save(code->kept.user, key, bytes, length);
 }
 
@@ -26,7 +32,9 @@ tars_status module_code_artifacts(const char *home, const char *sha256, module_c
                                   wasm_artifacts *artifacts, tars_error *err) {
     *out = (module_code){.store = {.home = home}};
     out->kept = code_store_artifacts(&out->store);
-    memcpy(out->sha256, sha256, sizeof out->sha256);
+    if (sha256) {
+        memcpy(out->sha256, sha256, sizeof out->sha256);
+    }
     *artifacts =
         (wasm_artifacts){.user = out, .load = load, .save = save, .program_path = out->program};
     return platform_executable_path(out->program, sizeof out->program, err);

@@ -9,11 +9,12 @@
 typedef struct module_code {
     code_store store;
     wasm_artifacts kept;
-    char sha256[SHA256_HEX_BYTES]; /* of the module */
+    char sha256[SHA256_HEX_BYTES]; /* of the module; "": a file that was not loaded */
     char program[PLATFORM_PATH_BYTES];
 } module_code;
 
-/* Valid as long as *out, which does not move. The program tars compiles in a process of its own. */
+/* Valid as long as *out, which does not move; `sha256` NULL: no module is noted. The program tars
+ * compiles in a process of its own. */
 tars_status module_code_artifacts(const char *home, const char *sha256, module_code *out,
                                   wasm_artifacts *artifacts, tars_error *err);
 /* Says why code is not kept, if it is not. */
