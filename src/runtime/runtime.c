@@ -202,6 +202,15 @@ tars_status runtime_submit(runtime_instance *instance, const runtime_request *re
         status = error_set(err, TARS_USAGE, "%zu folders are granted; at most %d can be",
                            request->n_folders, (int)RUNTIME_MAX_FOLDERS);
     }
+    for (size_t i = 0; status == TARS_OK && i < request->n_folders; i++) {
+        if (platform_is_of_kernel(request->folders[i].host)) {
+            error_set(err, TARS_DENIED,
+                      "the folder %.120s is the kernel's and is granted to nobody",
+                      request->folders[i].host);
+            error_hint(err, "grant a folder of files");
+            status = TARS_DENIED;
+        }
+    }
     if (status == TARS_OK) {
         instance->request = request;
         instance->asked = (runtime_control){goes_on, user};

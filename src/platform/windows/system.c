@@ -179,3 +179,7 @@ tars_status platform_drop_privileges(uint32_t user_id, uint32_t group_id, tars_e
 uint32_t platform_user_id(void) {
     return 0;
 }
+
+bool platform_is_of_kernel(const char *path) {
+    return path[0] == '\\' && path[1] == '\\'; /* devices, pipes and other machines */
+}

@@ -157,6 +157,7 @@ static void read_imports(module_reader *r, module_file *m, arena *memory) {
     m->imports = arena_alloc_raw(memory, count * sizeof *m->imports, _Alignof(module_item));
     if (!m->imports) {
         no_memory(r, "imports");
+        return;
     }
     if (reader_ok(r)) {
         r->position = start;
@@ -239,6 +240,7 @@ static void read_exports(module_reader *r, module_file *m, arena *memory) {
     m->exports = arena_alloc_raw(memory, count * sizeof *m->exports, _Alignof(module_item));
     if (!m->exports) {
         no_memory(r, "exports");
+        return;
     }
     while (m->n_exports < count && reader_ok(r)) {
         module_item item = {.module = {"", 0}, .name = reader_name(r, "name of an export")};

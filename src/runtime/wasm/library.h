@@ -39,6 +39,7 @@
     F(wasmtime_config_wasm_bulk_memory_set)                                                        \
     F(wasmtime_config_wasm_reference_types_set)                                                    \
     F(wasmtime_config_wasm_function_references_set)                                                \
+    F(wasmtime_config_gc_support_set)                                                              \
     F(wasmtime_config_wasm_gc_set)                                                                 \
     F(wasmtime_config_wasm_exceptions_set)                                                         \
     F(wasmtime_config_wasm_component_model_set)                                                    \

@@ -34,6 +34,7 @@ static wasm_engine_t *make(const wasm_library *w, const stranger_code *code, boo
     w->wasmtime_config_wasm_component_model_set(c, false);
     w->wasmtime_config_wasm_exceptions_set(c, false);
     w->wasmtime_config_wasm_gc_set(c, false);
+    w->wasmtime_config_gc_support_set(c, false);
     w->wasmtime_config_wasm_function_references_set(c, false);
     w->wasmtime_config_wasm_reference_types_set(c, code->bulk_memory);
     w->wasmtime_config_wasm_bulk_memory_set(c, code->bulk_memory);

@@ -21,7 +21,8 @@ static tars_status check_length(size_t length, tars_error *err) {
 /* Wasmtime's words for a proposal that is off: "… support is not enabled", or the like. */
 static bool needs_a_proposal(const char *cause) {
     return strstr(cause, "not enabled") != NULL || strstr(cause, "not supported") != NULL ||
-           strstr(cause, "must be enabled") != NULL;
+           strstr(cause, "must be enabled") != NULL || strstr(cause, "multiple memories") != NULL ||
+           strstr(cause, "disallowed") != NULL;
 }
 
 tars_status stranger_refuse(const wasm_library *w, wasmtime_error_t *error, tars_error *err) {

@@ -2,9 +2,8 @@
 #include "escape.h"
 
 int main(void) {
-    static const uint32_t guesses[] = {4,       5,          17,         63,        64,
-                                       1000,    65535,      0x7fffffff, 0x80000000, 0xfffffffe,
-                                       0xffffffff};
+    static const uint32_t guesses[] = {4,     5,          17,         63,         64,        1000,
+                                       65535, 0x7fffffff, 0x80000000, 0xfffffffe, 0xffffffff};
     __wasi_fdstat_t stat;
     __wasi_filestat_t file;
     __wasi_size_t n = 0;

@@ -18,6 +18,11 @@
         }                                                                                          \
     } while (0)
 
+/* A call as the host sees it, addresses being numbers. */
+#define RAW(name, ...)                                                                             \
+    __attribute__((import_module("wasi_snapshot_preview1"),                                        \
+                   import_name(#name))) int32_t raw_##name(__VA_ARGS__);
+
 enum { FOLDER = 3 /* the first granted folder */ };
 
 static inline __wasi_errno_t open_path(int folder, const char *path, __wasi_oflags_t flags,

@@ -4,8 +4,7 @@
 int main(void) {
     static __wasi_fd_t fds[100000];
     size_t n = 0;
-    while (n < 100000 &&
-           open_path(FOLDER, "inside.txt", 0, __WASI_RIGHTS_FD_READ, &fds[n]) == 0) {
+    while (n < 100000 && open_path(FOLDER, "inside.txt", 0, __WASI_RIGHTS_FD_READ, &fds[n]) == 0) {
         n++;
     }
     printf("%zu\n", n);

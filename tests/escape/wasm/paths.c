@@ -6,12 +6,28 @@
 #define READ (__WASI_RIGHTS_FD_READ)
 
 int main(void) {
-    static const char *const ways_out[] = {
-        "..", "../", "../outside.txt", "sub/../../outside.txt", "./../outside.txt", "sub/../..",
-        "/etc/passwd", "/", "//", "/..", "out", "out_folder", "out_folder/outside.txt", "root",
-        "root/etc/passwd", "loop", "loop/x", "sub/./.././../outside.txt", "inside.txt/../../x",
-        "out/", "sub//..//..//outside.txt",
-        "../data/inside.txt" /* out and in again */};
+    static const char *const ways_out[] = {"..",
+                                           "../",
+                                           "../outside.txt",
+                                           "sub/../../outside.txt",
+                                           "./../outside.txt",
+                                           "sub/../..",
+                                           "/etc/passwd",
+                                           "/",
+                                           "//",
+                                           "/..",
+                                           "out",
+                                           "out_folder",
+                                           "out_folder/outside.txt",
+                                           "root",
+                                           "root/etc/passwd",
+                                           "loop",
+                                           "loop/x",
+                                           "sub/./.././../outside.txt",
+                                           "inside.txt/../../x",
+                                           "out/",
+                                           "sub//..//..//outside.txt",
+                                           "../data/inside.txt" /* out and in again */};
     __wasi_fd_t fd;
     __wasi_filestat_t stat;
     char buffer[256];
@@ -26,11 +42,9 @@ int main(void) {
         MUST(open_path(FOLDER, path, __WASI_OFLAGS_DIRECTORY, READ, &fd) != 0);
         MUST(__wasi_path_filestat_get(FOLDER, __WASI_LOOKUPFLAGS_SYMLINK_FOLLOW, path, &stat) != 0);
         MUST(__wasi_path_create_directory(FOLDER, path) != 0);
-        MUST(__wasi_path_rename(FOLDER, "inside.txt", FOLDER, path) != 0 ||
-             strcmp(path, "out") == 0 || strcmp(path, "loop") == 0 || strcmp(path, "root") == 0 ||
-             strcmp(path, "out_folder") == 0);
-        if (open_path(FOLDER, "inside.txt", 0, READ, &fd) != 0) { /* renamed over the link itself */
-            MUST(__wasi_path_rename(FOLDER, path, FOLDER, "inside.txt") == 0);
+        if (path[0] == '.' || path[0] == '/' ||
+            path[0] == 's') { /* not over the links themselves */
+            MUST(__wasi_path_rename(FOLDER, "inside.txt", FOLDER, path) != 0);
         }
         MUST(__wasi_path_link(FOLDER, 0, path, FOLDER, "hard") != 0 ||
              __wasi_path_unlink_file(FOLDER, "hard") == 0);
