@@ -73,8 +73,10 @@ static void write_date(text_buffer *text, int64_t days) {
     int64_t month = (5 * day_of_year + 2) / 153; /* 0: March */
     int64_t day_of_month = day_of_year - (153 * month + 2) / 5 + 1;
     bool is_next_year = month >= 10;
-    text_format(text, "%04lld-%02lld-%02lld", (long long)(400 * era + year + is_next_year),
-                (long long)(is_next_year ? month - 9 : month + 3), (long long)day_of_month);
+    int64_t full_year = 400 * era + year + is_next_year;
+    int64_t full_month = is_next_year ? month - 9 : month + 3;
+    text_format(text, "%04lld-%02lld-%02lld", (long long)full_year, (long long)full_month,
+                (long long)day_of_month);
 }
 
 void number_text_time(text_buffer *text, int64_t unix_s) {

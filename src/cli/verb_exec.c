@@ -337,15 +337,16 @@ static tars_status serve(const exec_plan *plan, runtime_image *image, runtime_ou
 }
 
 /* Fills *o, which is to be given back. */
-static tars_status run_program(const cli *c, const exec_plan *plan, const char *program,
+static tars_status run_program(const cli *c, const exec_plan *plan, const verb_call *call,
                                runtime_outcome *o, tars_error *err) {
+    const exec_values *values = call->values;
     exec_source *opened = malloc(sizeof *opened);
     if (!opened) {
         return error_set(err, TARS_OUT_OF_MEMORY, "no memory for a program");
     }
     runtime_image *image = NULL;
     bool is_refused = false;
-    tars_status status = exec_source_open(c, plan->row->name, program, opened, err);
+    tars_status status = exec_source_open(c, values->runtime, call->arguments[0], opened, err);
     if (status == TARS_OK) {
         runtime_source source = {.kind = RUNTIME_PROGRAM,
                                  .path = opened->path,
@@ -371,7 +372,7 @@ static tars_status run_exec(cli *c, const verb_call *call, tars_error *err) {
         status = platform_interrupt_install(NULL, NULL, err);
     }
     if (status == TARS_OK) {
-        status = run_program(c, &plan, call->arguments[0], &outcome, err);
+        status = run_program(c, &plan, call, &outcome, err);
         platform_interrupt_remove();
     }
     if (status == TARS_OK && c->globals.json) {

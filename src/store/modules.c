@@ -13,6 +13,10 @@ static bool same_text(const char *a, const char *b) {
     return strcmp(a, b) == 0;
 }
 
+static bool begins_with(const char *text, const char *prefix) {
+    return strncmp(text, prefix, strlen(prefix)) == 0;
+}
+
 /* ---- listing and finding --------------------------------------------------------------- */
 
 static const modules_busy *runner_of(const char *sha256, const modules_busy *busy, size_t n_busy) {
@@ -129,7 +133,7 @@ static tars_status choose_by_digest(const module_entry *entries, size_t count, c
                                     const module_entry **out, tars_error *err) {
     *out = NULL;
     for (size_t i = 0; i < count; i++) {
-        if (strncmp(entries[i].sha256, digits, strlen(digits)) != 0) {
+        if (!begins_with(entries[i].sha256, digits)) {
             continue;
         }
         if (*out && !same_text((*out)->sha256, entries[i].sha256)) {
@@ -153,11 +157,11 @@ tars_status modules_choose(const module_entry *entries, size_t count, const char
         return error_hint(err, "write NAME@ and 4 to 64 lower-case hex digits");
     }
     for (size_t i = 0; i < count; i++) {
-        if (strlen(entries[i].name) == length && strncmp(entries[i].name, reference, length) == 0) {
+        if (strlen(entries[i].name) == length && memcmp(entries[i].name, reference, length) == 0) {
             *out = &entries[i];
         }
     }
-    if (*out && at && strncmp((*out)->sha256, at + 1, strlen(at + 1)) != 0) {
+    if (*out && at && !begins_with((*out)->sha256, at + 1)) {
         error_set(err, TARS_NOT_FOUND, "the module %s has the digest %.12s…, not %.64s",
                   (*out)->name, (*out)->sha256, at + 1);
         return error_hint(err, "leave out @%.64s, or load the file you want", at + 1);
@@ -428,7 +432,7 @@ tars_status modules_unload(const char *home, const char *reference, module_entry
     if (status == TARS_OK) {
         status = modules_choose(entries, n, reference, &chosen, &by_digest, err);
     }
-    if (status == TARS_OK) {
+    if (status == TARS_OK && chosen) {
         *removed = malloc(n * sizeof **removed);
         status = *removed ? unload(home, entries, n, chosen, by_digest, *removed, count, err)
                           : error_set(err, TARS_OUT_OF_MEMORY, "no memory for the names");

@@ -33,8 +33,7 @@ typedef struct modules_busy {
     char holder[64];             /* "locked by somebody else: process 12" */
 } modules_busy;
 /* All of them, freed with free(); what dead processes left is removed. */
-tars_status modules_busy_list(const char *home, modules_busy **list, size_t *count,
-                              tars_error *err);
+tars_status modules_busy_list(const char *home, modules_busy **out, size_t *count, tars_error *err);
 /* Takes the lock of a load or run. Without the store's lock for a load. */
 tars_status modules_busy_take(const char *home, const char *file_name, uint32_t wait_ms, char *path,
                               platform_lock *out, tars_error *err);
