@@ -160,7 +160,7 @@ static void print_text(output *out, const machine *m, const bench_report *report
                        const char *model) {
     output_format(out, "%s; %s; %u CPUs; model %s\n",
                   m->cpu.brand[0] != '\0' ? m->cpu.brand : "unknown CPU", report->isa,
-                  (unsigned)m->n_cpus, model);
+                  (unsigned)m->n_cpus, model[0] != '\0' ? model : "none");
     output_format(out, "%-32s %7s %10s %10s %10s\n", "", "threads", "median", "best", "p95");
     for (size_t i = 0; i < report->count; i++) {
         const bench_result *r = &report->results[i];
@@ -192,6 +192,10 @@ static tars_status run_kind(cli *c, const bench_values *values, bench_function m
     char model[PLATFORM_PATH_BYTES];
     bench_report report;
     status = choose_model(&session, values->model, model, sizeof model, err);
+    if (status == TARS_USAGE && measure == bench_start) { /* then without one */
+        model[0] = '\0';
+        status = TARS_OK;
+    }
     plan.model = model;
     if (status == TARS_OK) {
         status = measure(&session, &plan, &report, err);
@@ -252,8 +256,8 @@ const verb verb_bench = {
     .description =
         "Measures a model: a long prompt, an answer, and a process of its own from its start until "
         "it is ready and until the first token of an answer to 32 tokens, with its private memory; "
-        "or "
-        "the start of a fresh sandboxed engine until it has answered its first call. "
+        "or the start of fresh instances in WebAssembly, of a small program and of the engine over "
+        "the model, with the memory of 200 and of 50 of them at once. "
         "p95 is what 95 of 100 samples reach or better.",
     .arguments = {{.name = "KIND",
                    .kind = ARGUMENT_CHOICE,
@@ -262,7 +266,8 @@ const verb verb_bench = {
                        "llm or start; transform, http, trace and agents are not in this version"}},
     .uses = {{&bench_set, 0}},
     .examples = {{"tars bench llm --model smollm2 --threads 1,2", "with one and with two threads"},
-                 {"tars bench start --model smollm2 --count 1000", "starts of sandboxed engines"}},
+                 {"tars bench start --model smollm2 --count 1000",
+                  "starts of programs and engines in WebAssembly"}},
     .values_bytes = sizeof(bench_values),
     .run = run_bench,
 };

@@ -40,7 +40,9 @@ typedef enum runtime_image_kind { RUNTIME_PROGRAM, RUNTIME_IMAGE_KINDS } runtime
 
 typedef struct runtime_source {
     runtime_image_kind kind;
-    const char *path;                /* of a program's file */
+    const char *path;     /* of a program's file, or its name for messages with */
+    const uint8_t *bytes; /* what it holds, where a runtime takes that; or NULL */
+    size_t length;
     const runtime_limits *limits;    /* the most that any instance will have */
     const wasm_artifacts *artifacts; /* where compiled code is kept, or NULL */
 } runtime_source;

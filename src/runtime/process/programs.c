@@ -22,6 +22,9 @@ static tars_status process_open(const runtime_source *source, void **image, tars
         error_set(err, TARS_UNAVAILABLE, "unavailable: the runtime native does not count fuel");
         return error_hint(err, "leave out --fuel; --timeout bounds the time");
     }
+    if (source->bytes) {
+        return error_set(err, TARS_UNSUPPORTED, "the runtime native runs programs of files only");
+    }
     process_image *i = malloc(sizeof *i);
     if (!i) {
         return error_set(err, TARS_OUT_OF_MEMORY, "no memory for an image");

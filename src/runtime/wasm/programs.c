@@ -16,19 +16,23 @@ static tars_status wasm_open(const runtime_source *source, void **image, tars_er
     stranger_code code = {.fuel = l->fuel > 0,
                           .bulk_memory = l->memory_bytes <= STRANGER_BULK_MEMORY_BYTES,
                           .stack_bytes = l->stack_bytes};
-    char *bytes = NULL;
-    size_t length = 0;
-    tars_status status =
-        platform_file_read_all(source->path, STRANGER_MAX_MODULE_BYTES, &bytes, &length, err);
+    char *read = NULL;
+    size_t length = source->length;
+    tars_status status = TARS_OK;
+    if (!source->bytes) {
+        status =
+            platform_file_read_all(source->path, STRANGER_MAX_MODULE_BYTES, &read, &length, err);
+    }
     if (status != TARS_OK) {
         return status;
     }
+    const uint8_t *bytes = source->bytes ? source->bytes : (const uint8_t *)read;
     stranger_module *module = NULL;
-    status = stranger_open((const uint8_t *)bytes, length, &code, source->artifacts, &module, err);
+    status = stranger_open(bytes, length, &code, source->artifacts, &module, err);
     if (status != TARS_OK) {
         error_where(err, "%s", source->path);
     }
-    free(bytes);
+    free(read);
     *image = module;
     return status;
 }

@@ -181,7 +181,8 @@ static void call_start(stranger_run_state *r) {
     }
     wasmtime_error_t *error =
         w->wasmtime_func_call(r->context, &start.of.func, NULL, 0, NULL, 0, &trap);
-    if (error && r->ended == WASI_RUNS && wasi_ended(r->wasi) == WASI_RUNS) { /* it was not called */
+    if (error && r->ended == WASI_RUNS &&
+        wasi_ended(r->wasi) == WASI_RUNS) { /* it was not called */
         r->status =
             wasm_library_fail(w, TARS_UNSUPPORTED, "the module's _start takes or returns values",
                               error, NULL, r->err);
