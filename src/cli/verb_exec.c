@@ -1,8 +1,8 @@
+#include "cli/exec_source.h"
 #include "cli/report.h"
 #include "cli/verb.h"
 #include "platform/platform.h"
 #include "runtime/registry.h"
-#include "store/code_store.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -337,31 +337,30 @@ static tars_status serve(const exec_plan *plan, runtime_image *image, runtime_ou
 }
 
 /* Fills *o, which is to be given back. */
-static tars_status run_program(const cli *c, const exec_plan *plan, const char *path,
+static tars_status run_program(const cli *c, const exec_plan *plan, const verb_call *call,
                                runtime_outcome *o, tars_error *err) {
-    char home[PLATFORM_PATH_BYTES];
-    char program[PLATFORM_PATH_BYTES];
-    code_store store = {.home = home};
-    tars_status status = platform_data_path(home, sizeof home, err);
-    if (status == TARS_OK) {
-        status = platform_executable_path(program, sizeof program, err);
+    const exec_values *values = call->values;
+    exec_source *opened = malloc(sizeof *opened);
+    if (!opened) {
+        return error_set(err, TARS_OUT_OF_MEMORY, "no memory for a program");
     }
-    if (status != TARS_OK) {
-        return status;
-    }
-    wasm_artifacts artifacts = code_store_artifacts(&store);
-    artifacts.program_path = program;
-    runtime_source source = {
-        .kind = RUNTIME_PROGRAM, .path = path, .limits = &plan->limits, .artifacts = &artifacts};
     runtime_image *image = NULL;
-    status = runtime_open(plan->row, &source, &image, err);
-    if (store.trouble[0] != '\0') {
-        report_note(c, "the program was compiled anew, or is not kept: %s", store.trouble);
+    bool is_refused = false;
+    tars_status status = exec_source_open(c, values->runtime, call->arguments[0], opened, err);
+    if (status == TARS_OK) {
+        runtime_source source = {.kind = RUNTIME_PROGRAM,
+                                 .path = opened->path,
+                                 .limits = &plan->limits,
+                                 .artifacts = &opened->artifacts};
+        status = runtime_open(plan->row, &source, &image, err);
+        is_refused = status != TARS_OK;
     }
     if (status == TARS_OK) {
         status = serve(plan, image, o, err);
         runtime_close(image);
     }
+    exec_source_close(c, opened, is_refused ? err : NULL);
+    free(opened);
     return status;
 }
 
@@ -373,7 +372,7 @@ static tars_status run_exec(cli *c, const verb_call *call, tars_error *err) {
         status = platform_interrupt_install(NULL, NULL, err);
     }
     if (status == TARS_OK) {
-        status = run_program(c, &plan, call->arguments[0], &outcome, err);
+        status = run_program(c, &plan, call, &outcome, err);
         platform_interrupt_remove();
     }
     if (status == TARS_OK && c->globals.json) {
@@ -401,7 +400,9 @@ const verb verb_exec = {
         "What this machine lacks for the sandbox is told with the result and by 'tars doctor'. "
         "Exit status: 0 when the program ended with 0, 1 when it ended otherwise, 3 when it was "
         "also refused something, 4 at a limit.",
-    .arguments = {{.name = "PROGRAM", .kind = ARGUMENT_FILE, .help = "a program file"},
+    .arguments = {{.name = "PROGRAM",
+                   .kind = ARGUMENT_FILE,
+                   .help = "a program file; for wasm also a name of 'tars wasm list'"},
                   {.name = "ARG",
                    .kind = ARGUMENT_TEXT,
                    .optional = true,

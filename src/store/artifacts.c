@@ -120,3 +120,11 @@ tars_status artifact_load(const char *home, const uint8_t key[SHA256_DIGEST_BYTE
     free(whole);
     return status;
 }
+
+tars_status artifact_remove(const char *home, const uint8_t key[SHA256_DIGEST_BYTES],
+                            tars_error *err) {
+    char folder[PATH_BYTES];
+    char path[PATH_BYTES];
+    tars_status status = path_of(home, key, folder, path, err);
+    return status == TARS_OK ? files_remove(path, err) : status;
+}

@@ -30,7 +30,7 @@ tars_status store_name_check(const char *name, tars_error *err) {
     }
     char valid[STORE_NAME_BYTES];
     store_name_from_path(name, valid);
-    error_set(err, TARS_USAGE, "\"%s\" is no name for a model", name);
+    error_set(err, TARS_USAGE, "\"%s\" is no name for the store", name);
     error_hint(err, "use up to %d of a-z, 0-9, '.', '_', '-', beginning with a letter or digit: %s",
                STORE_NAME_BYTES - 1, valid);
     return TARS_USAGE;

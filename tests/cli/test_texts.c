@@ -34,6 +34,9 @@ static void write_count(text_buffer *text, double value) {
 static void write_seconds(text_buffer *text, double value) {
     number_text_seconds(text, value);
 }
+static void write_time(text_buffer *text, double value) {
+    number_text_time(text, (int64_t)value);
+}
 static void write_decimal(text_buffer *text, double value) {
     number_text_decimal(text, value, 2);
 }
@@ -51,6 +54,17 @@ static void test_numbers(void) {
         {7800, "2 h 10 min"}, {1e9, "days"},  {-0.0 / 0.0, "days"}};
     static const text_case decimals[] = {
         {1.005, "1.00"}, {-2.5, "-2.50"}, {1.0 / 0.0, "-"}, {1e300, "1.00e+300"}};
+    static const text_case times[] = {{0, "1970-01-01T00:00:00Z"},
+                                      {951782399, "2000-02-28T23:59:59Z"},
+                                      {951782400, "2000-02-29T00:00:00Z"},
+                                      {1709251199, "2024-02-29T23:59:59Z"},
+                                      {1709251200, "2024-03-01T00:00:00Z"},
+                                      {1767225599, "2025-12-31T23:59:59Z"},
+                                      {4107542400, "2100-03-01T00:00:00Z"},
+                                      {253402300799, "9999-12-31T23:59:59Z"},
+                                      {253402300800, ""},
+                                      {-1, ""}};
+    check_text(write_time, times, sizeof times / sizeof times[0]);
     check_text(write_bytes, bytes, sizeof bytes / sizeof bytes[0]);
     check_text(write_count, counts, sizeof counts / sizeof counts[0]);
     check_text(write_seconds, seconds, sizeof seconds / sizeof seconds[0]);

@@ -15,8 +15,8 @@ const runtime_functions stranger_programs = {.open = refuse};
 tars_status stranger_validate(const uint8_t *bytes, size_t length, tars_error *err) {
     (void)bytes;
     (void)length;
-    return error_set(err, TARS_UNAVAILABLE,
-                     "runtime wasm is unavailable: it is not built into this tars");
+    error_set(err, TARS_UNAVAILABLE, "runtime wasm is unavailable: it is not built into this tars");
+    return error_hint(err, "fetch Wasmtime with tools/fetch_wasmtime.py and build again");
 }
 
 tars_status stranger_open(const uint8_t *bytes, size_t length, const stranger_code *code,

@@ -1,0 +1,48 @@
+#include "cli/module_code.h"
+
+#include "cli/report.h"
+#include "store/modules.h"
+
+#include <string.h>
+
+static void note(const module_code *code, const uint8_t key[SHA256_DIGEST_BYTES]) {
+    if (code->sha256[0] != '\0') {
+        (void)modules_note_key(code->store.home, code->sha256, key, NULL);
+    }
+}
+
+static bool load(void *user, const uint8_t key[SHA256_DIGEST_BYTES], uint8_t **bytes,
+                 size_t *length) {
+    module_code *code = user;
+    bool found = code->kept.load(code->kept.user, key, bytes, length);
+    if (found) { /* a program that was run before it was loaded has its code already */
+        note(code, key);
+    }
+    return found;
+}
+
+static void save(void *user, const uint8_t key[SHA256_DIGEST_BYTES], const void *bytes,
+                 size_t length) {
+    module_code *code = user;
+    note(code, key);
+    code->kept.save(code->kept.user, key, bytes, length);
+}
+
+tars_status module_code_artifacts(const char *home, const char *sha256, module_code *out,
+                                  wasm_artifacts *artifacts, tars_error *err) {
+    *out = (module_code){.store = {.home = home}};
+    out->kept = code_store_artifacts(&out->store);
+    if (sha256) {
+        memcpy(out->sha256, sha256, sizeof out->sha256);
+    }
+    *artifacts =
+        (wasm_artifacts){.user = out, .load = load, .save = save, .program_path = out->program};
+    return platform_executable_path(out->program, sizeof out->program, err);
+}
+
+void module_code_tell(const cli *c, const module_code *code) {
+    if (code->store.trouble[0] != '\0') {
+        report_note(c, "the module was compiled anew, or its code is not kept: %s",
+                    code->store.trouble);
+    }
+}
