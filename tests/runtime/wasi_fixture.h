@@ -9,7 +9,15 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
-enum { MEMORY_BYTES = 128 << 10, FOLDER_FD = 3, RESULT = 4000, PATH_A = 9000, PATH_B = 20000 };
+enum {
+    MEMORY_BYTES = 128 << 10,
+    FOLDER_FD = 3,
+    RESULT = 4000,
+    PATH_A = 9000,
+    PATH_B = 20000,
+    PATH_C = 26000,
+    PATH_D = 26100
+};
 #define ALL_RIGHTS (((uint64_t)1 << 30) - 1)
 #define READ_RIGHT ((uint64_t)1 << 1)
 #define WRITE_RIGHT ((uint64_t)1 << 6)
