@@ -191,6 +191,34 @@ static void shows_no_process(void) {
     twice(check_process);
 }
 
+/* A walk is bounded by what it holds open at once, and by what is left of a path with its links. */
+static void check_bounds(void) {
+    static char path[4096];
+    platform_entry entry;
+    size_t length = 0;
+    for (unsigned i = 0; i < 200; i++) {
+        path[length++] = 'd';
+        path[length] = '\0';
+        platform_fault fault = platform_beneath_make_folder(folder, path, 0700);
+        CHECK(fault == PLATFORM_FAULT_NONE || (fault == PLATFORM_FAULT_NAME_TOO_LONG && i >= 127));
+        if (fault != PLATFORM_FAULT_NONE) {
+            break;
+        }
+        path[length++] = '/';
+    }
+    memset(path, 'a', sizeof path - 1);
+    for (size_t i = 1; i < sizeof path - 1; i += 2) {
+        path[i] = '/';
+    }
+    CHECK_INT(symlink(path, scratch_path("long")), 0);
+    platform_fault fault = platform_beneath_look(folder, "long/x", true, &entry);
+    CHECK(fault == PLATFORM_FAULT_NAME_TOO_LONG || fault == PLATFORM_FAULT_MISSING);
+}
+
+static void paths_are_bounded(void) {
+    twice(check_bounds);
+}
+
 static void refuses_roots(void) {
     tars_error err;
     platform_handle h;
@@ -207,6 +235,7 @@ static const check_test table[] = {
     {"sets times", sets_times},
     {"lists names", lists_names},
     {"shows no process", shows_no_process},
+    {"paths are bounded", paths_are_bounded},
     {"refuses roots", refuses_roots},
 };
 

@@ -746,6 +746,16 @@ static void polling_waits(void) {
     CHECK_INT(get_u16(EVENTS + 32 * 2 + 8), BAD_FD);
     CHECK_INT(get_u16(EVENTS + 32 * 3 + 8), INVALID);
     CHECK_INT(get_u16(EVENTS + 32 * 4 + 8), INVALID);
+    uint32_t fd;
+    CHECK_INT(open_with("file", true, 0, READ_RIGHT | POLL_RIGHT, 0, &fd), OK);
+    put_subscription(0, 31, 1, fd, 0, 0);
+    put_subscription(1, 32, 2, fd, 0, 0);
+    put_subscription(2, 33, 1, 3, 0, 0);
+    CHECK_INT(CALL(poll_oneoff, SUBSCRIPTIONS, EVENTS, 3, 400), OK);
+    CHECK_INT(get_u32(400), 3);
+    CHECK_INT(get_u64(EVENTS + 16), 11);
+    CHECK_INT(get_u16(EVENTS + 32 + 8), BAD_FD); /* it is not open for writing */
+    CHECK_INT(get_u16(EVENTS + 64 + 8), IS_FOLDER);
     CHECK_INT(CALL(poll_oneoff, SUBSCRIPTIONS, EVENTS, 0, 400), INVALID);
     CHECK_INT(CALL(poll_oneoff, SUBSCRIPTIONS, EVENTS, 1 << 20, 400), INVALID);
     CHECK_INT(CALL(poll_oneoff, SUBSCRIPTIONS, EVENTS, 0xFFFFFFFF, 400), INVALID);

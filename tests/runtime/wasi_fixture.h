@@ -21,6 +21,7 @@ enum {
 #define ALL_RIGHTS (((uint64_t)1 << 30) - 1)
 #define READ_RIGHT ((uint64_t)1 << 1)
 #define WRITE_RIGHT ((uint64_t)1 << 6)
+#define POLL_RIGHT ((uint64_t)1 << 27)
 
 typedef struct guest {
     wasi_context *context;
