@@ -219,7 +219,7 @@ void platform_lock_release(platform_lock *lock);
 typedef enum platform_fault {
     PLATFORM_FAULT_NONE = 0,
     PLATFORM_FAULT_OUTSIDE, /* the path leads out of the folder */
-    PLATFORM_FAULT_KIND,    /* a device, a fifo or a socket */
+    PLATFORM_FAULT_KIND,    /* a device, a fifo, a socket, or what /proc shows as a file */
     PLATFORM_FAULT_MISSING, /* ENOENT, and so on below */
     PLATFORM_FAULT_EXISTS,
     PLATFORM_FAULT_NOT_FOLDER,

@@ -2,8 +2,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <linux/openat2.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 int beneath_os_open(int folder, const char *path, int flags, mode_t mode) {
@@ -20,6 +22,11 @@ int beneath_os_open(int folder, const char *path, int flags, mode_t mode) {
     errno = ENOSYS;
     return -1;
 #endif
+}
+
+bool beneath_os_is_stored(int fd) {
+    struct statfs s;
+    return fstatfs(fd, &s) == 0 && s.f_type != PROC_SUPER_MAGIC;
 }
 
 int beneath_os_allocate(int file, off_t offset, off_t length) {

@@ -11,6 +11,11 @@ int beneath_os_open(int folder, const char *path, int flags, mode_t mode) {
     return -1;
 }
 
+bool beneath_os_is_stored(int fd) {
+    (void)fd;
+    return true;
+}
+
 int beneath_os_allocate(int file, off_t offset, off_t length) {
     (void)file;
     (void)offset;

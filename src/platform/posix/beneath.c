@@ -294,8 +294,9 @@ platform_fault platform_beneath_open(platform_handle folder, const char *path, u
         return fault;
     }
     fault = platform_beneath_get_entry(fd, entry);
-    if (fault == PLATFORM_FAULT_NONE && entry->kind != PLATFORM_KIND_FILE &&
-        entry->kind != PLATFORM_KIND_FOLDER) {
+    if (fault == PLATFORM_FAULT_NONE &&
+        ((entry->kind != PLATFORM_KIND_FILE && entry->kind != PLATFORM_KIND_FOLDER) ||
+         !beneath_os_is_stored(fd))) {
         fault = PLATFORM_FAULT_KIND;
     }
     if (fault != PLATFORM_FAULT_NONE) {

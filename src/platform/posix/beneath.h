@@ -5,6 +5,7 @@
 
 #include "platform/platform.h"
 
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/types.h>
 
@@ -37,6 +38,8 @@ void beneath_release(beneath_place *place);
 /* Of each system: opens below the folder, resolving everything in the kernel, or fails with ENOSYS.
  * EXDEV: the path leads out. */
 int beneath_os_open(int folder, const char *path, int flags, mode_t mode);
+/* False for what only looks like a file: by /proc a guest would reach this process's memory. */
+bool beneath_os_is_stored(int fd);
 /* 0 or an errno. */
 int beneath_os_allocate(int file, off_t offset, off_t length);
 

@@ -159,8 +159,9 @@ platform_fault platform_listing_open(platform_handle folder, platform_listing *o
 
 static platform_kind kind_in(int folder, const char *name) {
     struct stat s;
-    return fstatat(folder, name, &s, AT_SYMLINK_NOFOLLOW) == 0 ? kind_of(s.st_mode)
-                                                               : PLATFORM_KIND_MISSING;
+    return folder >= 0 && fstatat(folder, name, &s, AT_SYMLINK_NOFOLLOW) == 0
+               ? kind_of(s.st_mode)
+               : PLATFORM_KIND_MISSING;
 }
 
 platform_fault platform_listing_next(platform_listing *listing, const char **name,

@@ -67,6 +67,9 @@ void wasi_refuse(wasi_context *context, const char *kind) {
 
 bool wasi_pulse(wasi_context *context) {
     const wasi_options *o = &context->options;
+    if (o->deadline_ns == 0 && !o->goes_on) {
+        return context->end == WASI_RUNS;
+    }
     uint64_t now = platform_clock_ns();
     if (o->deadline_ns != 0 && now >= o->deadline_ns) {
         wasi_finish(context, WASI_TIME);

@@ -24,7 +24,7 @@ static tars_status open_folder(const wasi_folder *folder, wasi_descriptor *out, 
     *out = (wasi_descriptor){.kind = WASI_KIND_FOLDER,
                              .writable = folder->writable,
                              .rights = WASI_RIGHTS_OF_FOLDERS & ~taken,
-                             .inheriting = (WASI_RIGHTS_OF_FOLDERS | WASI_RIGHTS_OF_FILES) & ~taken,
+                             .inheriting = WASI_RIGHTS_ALL & ~taken,
                              .handle = PLATFORM_NO_HANDLE,
                              .preopened = folder->guest};
     tars_status status = platform_beneath_root(folder->host, &out->handle, err);
@@ -93,7 +93,7 @@ wasi_errno wasi_add(wasi_context *context, const wasi_descriptor *descriptor, ui
         row++;
     }
     if (row == context->n_rows) {
-        size_t n = context->n_rows * 2;
+        size_t n = context->n_rows * 2 + 1;
         wasi_descriptor *grown = realloc(context->descriptors, n * sizeof *grown);
         if (!grown) {
             return WASI_ENOMEM;

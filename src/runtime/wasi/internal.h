@@ -81,6 +81,7 @@ enum {
 #define WASI_RIGHTS_CHANGE_FILES                                                                   \
     (WASI_RIGHT_FD_DATASYNC | WASI_RIGHT_FD_WRITE | WASI_RIGHT_FD_ALLOCATE |                       \
      WASI_RIGHT_FD_FILESTAT_SET_SIZE | WASI_RIGHT_FD_FILESTAT_SET_TIMES)
+#define WASI_RIGHTS_ALL (WASI_RIGHT(28) - 1)
 /* What there is to have on a folder, on a regular file. */
 #define WASI_RIGHTS_OF_FOLDERS                                                                     \
     (WASI_RIGHTS_CHANGE_PATHS | WASI_RIGHT_PATH_OPEN | WASI_RIGHT_FD_READDIR |                     \

@@ -1,9 +1,16 @@
 /* WASI preview 1 (github.com/WebAssembly/WASI, legacy/preview1/docs.md) for one guest: what its
  * calls to the host do, within limits, and what they are refused. It knows no engine: a call gets
- * the guest's memory and its arguments, and nothing of either is trusted. There are no sockets.
+ * the guest's memory and its arguments, and nothing of either is trusted. There are no sockets:
+ * sock_* is refused whatever is allowed. There are no signals: proc_raise is ENOSYS.
  *
  * Files are those below granted folders: no path leads out, by .., by an absolute path or by links,
- * also when the folder changes meanwhile.
+ * also when the folder changes meanwhile. Such a try is ENOTCAPABLE, and one to change something in
+ * a folder granted for reading EROFS; both are violations of the kind "path". A call that is not
+ * allowed, or that its descriptor has no right to, is ENOTCAPABLE and a violation "wasi". Where a
+ * limit ends the guest, the violation "limit" is left to who runs it: most limits are not WASI's.
+ *
+ * Both clocks of processor time are that of the thread that called wasi_create and runs the guest.
+ * Numbers of files and devices are not the host's, and times of files are rounded as clocks are.
  *
  * Ownership: wasi_create makes a context, wasi_destroy ends it and closes what the guest opened;
  * options are borrowed as long as it lives. One thread at a time. */
@@ -34,7 +41,8 @@ typedef struct wasi_options {
     wasi_call_set allowed;        /* any other call is refused: errno 76 and a violation */
     uint64_t output_bytes;        /* most of standard output and standard error together */
     uint64_t file_bytes;          /* most of any file that it writes */
-    uint32_t n_files;             /* open at once, preopened and standard ones not counted */
+    uint32_t n_files;             /* open at once, preopened and standard ones not counted; a folder
+                                     that was listed holds two of the host's descriptors */
     uint64_t clock_resolution_ns; /* clocks are rounded down to it; 0: as exact as they are */
     uint64_t deadline_ns;         /* platform_clock_ns() when waiting calls end; 0: none */
     /* Asked while a call waits or takes long, at least every 5 ms; false ends the guest. May be
@@ -60,7 +68,7 @@ typedef struct wasi_bytes {
     size_t length;
 } wasi_bytes;
 
-/* NOT_FOUND, USAGE … when a folder cannot be granted. */
+/* NOT_FOUND, USAGE … when a folder cannot be granted; UNAVAILABLE for any folder on Windows. */
 tars_status wasi_create(const wasi_options *options, wasi_context **out, tars_error *err);
 void wasi_destroy(wasi_context *context);
 
