@@ -1,0 +1,19 @@
+/* Compiled code of the runtime wasm, kept in the store. What cannot be read or is not as it was
+ * written is compiled anew, which is never wrong.
+ *
+ * Ownership: the caller's plain memory; `home` is borrowed. */
+#ifndef STORE_CODE_STORE_H
+#define STORE_CODE_STORE_H
+
+#include "base/error.h"
+#include "runtime/wasm/artifacts.h"
+
+typedef struct code_store {
+    const char *home;
+    char trouble[sizeof(((tars_error *)0)->message)]; /* why code is not kept; "" */
+} code_store;
+
+/* Valid as long as the code_store. Makes no store where there is none. */
+wasm_artifacts code_store_artifacts(code_store *s);
+
+#endif
