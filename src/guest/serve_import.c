@@ -144,7 +144,8 @@ static tars_status write_packed(void *context, const void *bytes, size_t length,
 static bool report(void *user, uint64_t done, uint64_t total) {
     guest *g = user;
     import *im = g->request;
-    if (done - im->told >= PROGRESS_STEP_BYTES || (done >= total && done > im->told)) {
+    bool is_due = im->told == 0 || done - im->told >= PROGRESS_STEP_BYTES || done >= total;
+    if (done > im->told && is_due) {
         im->told = done;
         return guest_tell_progress(g, done, total, NULL) == TARS_OK;
     }

@@ -169,8 +169,14 @@ static bool is_for_guests(const guest_client_kind *kind, tars_status status) {
 
 static tars_status take_error(guest_client *c, tars_error *err) {
     tars_error failure = {.status = TARS_FAILED};
-    wire_read_error(&c->message, &failure);
     c->has_ended = true;
+    if (c->told_cancel) { /* the end that was asked for */
+        return TARS_OK;
+    }
+    wire_read_error(&c->message, &failure);
+    if (failure.message[0] == '\0') {
+        error_set(&failure, failure.status, "the guest failed and did not say why");
+    }
     failure.status = is_for_guests(c->kind, failure.status) ? failure.status : TARS_FAILED;
     if (err) {
         *err = failure;

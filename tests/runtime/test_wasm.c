@@ -7,6 +7,7 @@
 #ifdef TESTS_HAS_WASM
 
 #include "api/model_api.h"
+#include "runtime/guest_answer.h"
 #include "runtime/wasm/engine.h"
 #include "runtime/wasm/memory.h"
 
@@ -436,12 +437,12 @@ static tars_status run_guest(const wasm_engine_guest *like, text_to_module to_mo
               TARS_OK);
     static const int32_t ids[] = {1, 2, 3};
     unsigned n_looks = 0;
-    guest_client_request request = {.n_vocab = 10, .prompt = ids};
+    guest_answer_request request = {.n_vocab = 10, .prompt = ids};
     request.wire = (wire_request){.max_tokens = 4, .n_prompt = 3};
-    guest_client_sink sink = {&n_looks, no_token, no_text, no_progress, enough};
-    wasm_outcome result = {0};
-    tars_status status =
-        wasm_run_program(&program, &tiny->mapping, 1 << 20, &request, &sink, &result, &err);
+    guest_answer_sink sink = {&n_looks, no_token, no_text, no_progress, enough};
+    static guest_answer told;
+    guest_answer_init(&told, &request, &sink);
+    tars_status status = wasm_run_program(&program, &tiny->mapping, 1 << 20, &told.client, &err);
     like->wasmtime->wasm_byte_vec_delete(&bytes);
     like->wasmtime->wasmtime_instance_pre_delete(program.ready);
     like->wasmtime->wasmtime_module_delete(program.module);
