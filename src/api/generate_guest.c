@@ -45,7 +45,7 @@ static guest_answer_request guest_request(const answer *a, const job_list *stops
                                 .prompt = (const int32_t *)job->prompt_ids.bytes,
                                 .replay = r->replay_ids,
                                 .stops = (const char *)stops->bytes};
-    out.isa = r->policy.force_isa ? job->isa : NULL;
+    out.isa = job_guest_isa(job);
     out.wire = (wire_request){.kind = is_replay ? WIRE_REPLAY : WIRE_GENERATE,
                               .max_tokens = (uint32_t)answer_tokens(job),
                               .n_context = job->n_context,

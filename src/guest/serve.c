@@ -150,8 +150,9 @@ tars_status guest_tell_progress(guest *g, uint64_t done, uint64_t total, tars_er
 
 static const guest_service *service_of(const guest *g, tars_error *err) {
     static const guest_service *const services[WIRE_KIND_COUNT] = {
-        [WIRE_REQUEST] = &guest_answers,
-        [WIRE_IMPORT] = &guest_imports,
+        [WIRE_REQUEST] = &guest_answers, [WIRE_IMPORT] = &guest_imports,
+        [WIRE_ENCODE] = &guest_encodes,  [WIRE_DECODE] = &guest_decodes,
+        [WIRE_EMBED] = &guest_embeds,
     };
     const guest_service *service = services[g->message.kind];
     if (!service) {

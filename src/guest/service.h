@@ -31,7 +31,7 @@ typedef struct guest_service {
     tars_status (*run)(guest *g, wire_result *result, tars_error *err);
 } guest_service;
 
-extern const guest_service guest_answers, guest_imports;
+extern const guest_service guest_answers, guest_imports, guest_encodes, guest_decodes, guest_embeds;
 
 /* Where the data of a section goes. */
 typedef struct guest_section {
