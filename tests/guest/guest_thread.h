@@ -53,8 +53,8 @@ static void *guest_main(void *argument) {
 }
 
 /* Serves the client's request to its end. */
-static tars_status guest_talk(guest_thread *g, guest_client *c, uint64_t model_offset,
-                              uint64_t model_bytes, size_t memory_bytes, tars_error *err) {
+static inline tars_status guest_talk(guest_thread *g, guest_client *c, uint64_t model_offset,
+                                     uint64_t model_bytes, size_t memory_bytes, tars_error *err) {
     static wire_area area;
     wire_area_clear(&area);
     *g = (guest_thread){.area = &area, .memory_bytes = memory_bytes};
@@ -84,7 +84,8 @@ static bool nobody(void *user) {
 }
 
 /* What the client makes of frames that a guest might send. */
-static tars_status guest_says(guest_client *c, const said *frames, size_t n, tars_error *err) {
+static inline tars_status guest_says(guest_client *c, const said *frames, size_t n,
+                                     tars_error *err) {
     static wire_area area;
     wire_area_clear(&area);
     guest_client_connect(c, &area, 1, tiny ? tiny->pack.size_bytes : 0, GUEST_MEMORY_BYTES);
