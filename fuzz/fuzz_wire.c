@@ -1,11 +1,14 @@
-/* Both sides of the wire: the input is what the other side wrote into its ring. An even first byte
- * makes it a guest's talk to the host, an odd one a host's talk to a guest with the tiny model. No
- * bytes may do more than end the talk with an error; what the host hands on must be possible. */
+/* Both sides of the wire: the input is what the other side wrote into its ring. The first byte says
+ * who talks to whom, see `talks` below. No bytes may do more than end the talk with an error; what
+ * the host hands on must be possible, and it reads no source beyond its end. */
 #include "base/utf8.h"
 #include "engine/import.h"
 #include "fuzz_model.h"
 #include "guest/serve.h"
-#include "runtime/guest_client.h"
+#include "runtime/guest_answer.h"
+#include "runtime/guest_embed.h"
+#include "runtime/guest_import.h"
+#include "runtime/guest_text.h"
 
 #include <stdio.h>
 
@@ -15,6 +18,9 @@ enum {
     MODEL_BYTES = 8 << 20,
     GUEST_BYTES = 8 << 20,
     MAX_TOKENS = 8,
+    MOST_IDS = 64,
+    N_EMBD = 5,
+    SOURCE_BYTES = 100000,
     N_VOCAB = 300,
     MAX_SILENT = 20
 };
@@ -76,48 +82,159 @@ static tars_status go_on(void *user, tars_error *err) {
     return TARS_OK;
 }
 
-static void talk_to_host(const uint8_t *data, size_t size) {
+/* Takes turns until the talk ends. */
+static void talk_to_host(guest_client *c, const uint8_t *data, size_t size) {
     static wire_area area;
-    static guest_client c;
-    static const int32_t prompt[3] = {1, 2, 3};
-    size_t n_tokens = 0;
     wire_area_clear(&area);
-    guest_client_request request = {.n_vocab = N_VOCAB, .prompt = prompt};
-    request.wire = (wire_request){.max_tokens = MAX_TOKENS, .n_prompt = 3};
-    guest_client_sink sink = {&n_tokens, hear_token, hear_text, hear_progress, go_on};
-    guest_client_init(&c, &area, &request, &sink);
+    guest_client_connect(c, &area, 0, 0, GUEST_BYTES);
     speech s = {data, size, 0, &area.to_host, &area.to_guest};
     tars_error err = {.status = TARS_OK};
     tars_status status = TARS_OK;
-    while (status == TARS_OK && say_more(&s)) {
-        status = guest_client_turn(&c, &err);
+    while (status == TARS_OK && !c->has_ended && say_more(&s)) {
+        status = guest_client_turn(c, &err);
     }
-    fuzz_require(status == TARS_OK || err.message[0] != '\0' || c.has_ended);
+    fuzz_require(status == TARS_OK || err.message[0] != '\0');
+}
+
+static void answers(const uint8_t *data, size_t size) {
+    static guest_answer a;
+    static const int32_t prompt[3] = {1, 2, 3};
+    size_t n_tokens = 0;
+    guest_answer_request request = {.n_vocab = N_VOCAB, .prompt = prompt};
+    request.wire = (wire_request){.max_tokens = MAX_TOKENS, .n_prompt = 3};
+    guest_answer_sink sink = {&n_tokens, hear_token, hear_text, hear_progress, go_on};
+    guest_answer_init(&a, &request, &sink);
+    talk_to_host(&a.client, data, size);
+}
+
+static tars_status read_source(void *context, uint64_t offset, void *buffer, size_t length,
+                               tars_error *err) {
+    (void)context;
+    (void)err;
+    fuzz_require(length > 0 && offset <= SOURCE_BYTES && length <= SOURCE_BYTES - offset);
+    memset(buffer, (int)offset, length);
+    return TARS_OK;
+}
+
+static tars_status hear_packed(void *context, const void *bytes, size_t length, tars_error *err) {
+    (void)bytes;
+    (void)err;
+    size_t *n = context;
+    *n += length;
+    return TARS_OK;
+}
+
+static void imports(const uint8_t *data, size_t size) {
+    static guest_import im;
+    size_t n_packed = 0;
+    byte_source source = {NULL, SOURCE_BYTES, read_source};
+    guest_import_request request = {.form = WIRE_SAFETENSORS, .sources = {&source, NULL, &source}};
+    guest_import_sink sink = {{&n_packed, hear_packed}, NULL, hear_progress, go_on};
+    guest_import_init(&im, &request, &sink);
+    talk_to_host(&im.client, data, size);
+    fuzz_require(!im.client.has_ended || im.client.result.n_bytes == 0 ||
+                 im.client.result.n_bytes == n_packed);
+}
+
+typedef struct heard_ids {
+    uint32_t text;
+    size_t n_ids, n_announced, n_piece_bytes;
+} heard_ids;
+
+static tars_status hear_ids(void *user, uint32_t text, const wire_id *ids, size_t n,
+                            tars_error *err) {
+    (void)err;
+    heard_ids *h = user;
+    fuzz_require(text >= h->text && text < 3 && n > 0 && n <= MOST_IDS - h->n_ids);
+    for (size_t i = 0; i < n; i++) {
+        fuzz_require(ids[i].id >= 0 && ids[i].id < N_VOCAB);
+        h->n_announced += ids[i].piece_bytes;
+    }
+    h->text = text;
+    h->n_ids += n;
+    return TARS_OK;
+}
+
+static tars_status hear_pieces(void *user, const char *bytes, size_t length, tars_error *err) {
+    (void)bytes;
+    (void)err;
+    heard_ids *h = user;
+    h->n_piece_bytes += length;
+    fuzz_require(h->n_piece_bytes <= h->n_announced);
+    return TARS_OK;
+}
+
+static void encodes(const uint8_t *data, size_t size) {
+    static guest_encode e;
+    static const uint32_t lengths[3] = {1, 0, 2};
+    heard_ids heard = {0};
+    guest_encode_request request = {
+        .n_vocab = N_VOCAB,
+        .most_ids = MOST_IDS,
+        .wire = {.n_texts = 3, .pieces = 1, .max_ids = 20, .text_bytes = 3},
+        .lengths = lengths,
+        .words = "abc"};
+    guest_encode_sink sink = {&heard, hear_ids, hear_pieces, go_on};
+    guest_encode_init(&e, &request, &sink);
+    talk_to_host(&e.client, data, size);
+}
+
+static void decodes(const uint8_t *data, size_t size) {
+    static guest_decode d;
+    static const int32_t ids[3] = {1, 2, 3};
+    guest_decode_request request = {.wire = {.n_ids = 3}, .ids = ids};
+    guest_decode_sink sink = {NULL, hear_text, go_on};
+    guest_decode_init(&d, &request, &sink);
+    talk_to_host(&d.client, data, size);
+}
+
+static void embeds(const uint8_t *data, size_t size) {
+    static guest_embed e;
+    static const int32_t ids[3] = {1, 2, 3};
+    static const uint32_t lengths[2] = {1, 2};
+    float *vectors = calloc(2 * N_EMBD, sizeof *vectors); /* exact: an address checker sees more */
+    guest_embed_request request = {.n_embd = N_EMBD,
+                                   .wire = {.n_texts = 2, .max_ids = 2, .n_ids = 3},
+                                   .lengths = lengths,
+                                   .ids = ids,
+                                   .vectors = vectors,
+                                   .check = go_on};
+    guest_embed_init(&e, &request);
+    talk_to_host(&e.client, data, size);
+    free(vectors);
 }
 
 /* ---- the guest ------------------------------------------------------------------------- */
 
-static uint8_t *model_bytes;
-static size_t model_size;
+typedef struct packed_model {
+    const char *file;
+    uint8_t *bytes; /* made when it is first needed */
+    size_t size;
+} packed_model;
+
+static packed_model decoder = {.file = FUZZ_DATA_DIR "/models/tiny.gguf"};
+static packed_model encoder_model = {.file = FUZZ_DATA_DIR "/models/arch/bert-mean.gguf"};
+static packed_model nothing;
+static const packed_model *told; /* what the host says lies there */
 
 static tars_status append(void *context, const void *bytes, size_t length, tars_error *err) {
-    (void)context;
+    packed_model *m = context;
     (void)err;
-    fuzz_require(length <= MODEL_BYTES - model_size);
-    memcpy(model_bytes + model_size, bytes, length);
-    model_size += length;
+    fuzz_require(length <= MODEL_BYTES - m->size);
+    memcpy(m->bytes + m->size, bytes, length);
+    m->size += length;
     return TARS_OK;
 }
 
-static void import_tiny(void) {
-    FILE *file = fopen(FUZZ_DATA_DIR "/models/tiny.gguf", "rb");
+static void pack(packed_model *m) {
+    FILE *file = fopen(m->file, "rb");
     static uint8_t gguf[4 << 20];
     fuzz_require(file != NULL);
     size_t n = fread(gguf, 1, sizeof gguf, file);
     fclose(file);
-    model_bytes = aligned_alloc(4096, MODEL_BYTES);
+    m->bytes = aligned_alloc(4096, MODEL_BYTES);
     byte_source source = byte_source_memory(gguf, n);
-    byte_sink sink = {NULL, append};
+    byte_sink sink = {m, append};
     void *memory = malloc(32 << 20);
     arena a;
     arena_init(&a, memory, 32 << 20);
@@ -128,7 +245,7 @@ static void import_tiny(void) {
 }
 
 static const void *model_at(uint64_t offset, uint64_t size_bytes) {
-    return offset == 0 && size_bytes == model_size ? model_bytes : NULL;
+    return offset == 0 && size_bytes == told->size ? told->bytes : NULL;
 }
 
 static const kernel_table *any_kernels(const char *name) {
@@ -137,18 +254,19 @@ static const kernel_table *any_kernels(const char *name) {
 }
 
 /* The greeting is ours, so that inputs need not know the model's size. */
-static void talk_to_guest(const uint8_t *data, size_t size) {
+static void talk_to_guest(packed_model *m, const uint8_t *data, size_t size) {
     static wire_area area;
-    if (!model_bytes) {
-        import_tiny();
+    if (m->file && !m->bytes) {
+        pack(m);
     }
+    told = m;
     wire_area_clear(&area);
     speech s = {data, size, 0, &area.to_guest, &area.to_host};
     wire_port host = {.in = &area.to_host, .out = &area.to_guest, .wait = say_more, .context = &s};
     wire_hello hello = {.magic = WIRE_MAGIC,
                         .version = WIRE_VERSION,
                         .arithmetic_version = ARITHMETIC_VERSION,
-                        .model_bytes = model_size};
+                        .model_bytes = m->size};
     fuzz_require(wire_send(&host, WIRE_HELLO, &hello, sizeof hello, NULL, 0, NULL) == TARS_OK);
     wire_port guest = {.in = &area.to_guest, .out = &area.to_host, .wait = say_more, .context = &s};
     void *memory = malloc(GUEST_BYTES);
@@ -160,11 +278,24 @@ static void talk_to_guest(const uint8_t *data, size_t size) {
     free(memory);
 }
 
+static void decoder_serves(const uint8_t *data, size_t size) {
+    talk_to_guest(&decoder, data, size);
+}
+
+static void encoder_serves(const uint8_t *data, size_t size) {
+    talk_to_guest(&encoder_model, data, size);
+}
+
+static void importer_serves(const uint8_t *data, size_t size) {
+    talk_to_guest(&nothing, data, size);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-    if (size > 0 && data[0] % 2 == 0) {
-        talk_to_host(data + 1, size - 1);
-    } else if (size > 0) {
-        talk_to_guest(data + 1, size - 1);
+    static void (*const talks[])(const uint8_t *data,
+                                 size_t size) = {answers, decoder_serves, imports, importer_serves,
+                                                 encodes, encoder_serves, decodes, embeds};
+    if (size > 0) {
+        talks[data[0] % (sizeof talks / sizeof talks[0])](data + 1, size - 1);
     }
     return 0;
 }

@@ -24,7 +24,7 @@ LAYERS = {
     "guest": CORE + ["engine", "transform"],
     "runtime": CORE + ["platform", "engine", "transform", "guest"],
     "router": CORE + ["platform", "engine", "guest", "runtime"],
-    "store": CORE + ["platform", "engine"],
+    "store": CORE + ["platform", "engine", "guest", "runtime"],
     "trace": CORE + ["platform", "store"],
     "config": CORE + ["platform"],
 }

@@ -1,5 +1,8 @@
 /* Embeddings: texts are independent, so each worker takes the next one. */
-#include "api/job.h"
+#include "api/decoder.h"
+#include "api/guest.h"
+#include "api/tokenize.h"
+#include "runtime/guest_embed.h"
 
 #include "engine/encoder.h"
 
@@ -53,9 +56,8 @@ static void embed_worker(void *argument, unsigned worker) {
 
 /* Ids of all texts, each cut at the model's context (as its publishers do) with its last special
  * token kept. */
-static tars_status tokenize_all(tars_job *job, size_t *offsets, tars_error *err) {
+static tars_status tokenize_here(tars_job *job, size_t limit, size_t *offsets, tars_error *err) {
     const tars_request *r = job->request;
-    size_t limit = r->model->pack.hparams->context_length;
     tars_request one = *r;
     for (size_t i = 0; i < r->n_texts; i++) {
         offsets[i] = job->prompt_ids.length / sizeof(int32_t);
@@ -75,8 +77,29 @@ static tars_status tokenize_all(tars_job *job, size_t *offsets, tars_error *err)
         }
     }
     offsets[r->n_texts] = job->prompt_ids.length / sizeof(int32_t);
-    job->usage.prompt_tokens = offsets[r->n_texts];
     return TARS_OK;
+}
+
+static tars_status tokenize_all(tars_job *job, size_t *offsets, tars_error *err) {
+    const tars_request *r = job->request;
+    size_t limit = r->model->pack.hparams->context_length;
+    tars_status status =
+        job_in_guest(job) ? tokenize_texts_in_guest(job, r->texts, r->n_texts, limit, offsets, err)
+                          : tokenize_here(job, limit, offsets, err);
+    for (size_t i = 0; i < r->n_texts && status == TARS_OK; i++) {
+        status = offsets[i + 1] > offsets[i] ? TARS_OK : tokenize_empty(err);
+    }
+    job->usage.prompt_tokens = status == TARS_OK ? offsets[r->n_texts] : 0;
+    return status;
+}
+
+static size_t longest_of(const embedding_work *w) {
+    size_t longest = 1;
+    for (size_t i = 0; i < w->n_texts; i++) {
+        size_t n = w->offsets[i + 1] - w->offsets[i];
+        longest = n > longest ? n : longest;
+    }
+    return longest;
 }
 
 /* One encoder a worker, sized for the longest text. */
@@ -100,12 +123,8 @@ static tars_status make_encoders(embedding_work *w, unsigned n_workers, size_t l
     return status;
 }
 
-static tars_status run_all(embedding_work *w, tars_error *err) {
-    size_t longest = 1;
-    for (size_t i = 0; i < w->n_texts; i++) {
-        size_t n = w->offsets[i + 1] - w->offsets[i];
-        longest = n > longest ? n : longest;
-    }
+static tars_status run_here(embedding_work *w, tars_error *err) {
+    size_t longest = longest_of(w);
     unsigned n_workers = w->job->n_threads < w->n_texts ? w->job->n_threads : (unsigned)w->n_texts;
     n_workers = n_workers > 0 ? n_workers : 1;
     void *memory = NULL;
@@ -136,6 +155,61 @@ static tars_status run_all(embedding_work *w, tars_error *err) {
     return status;
 }
 
+static tars_status check_job(void *user, tars_error *err) {
+    return job_check(user, err);
+}
+
+static guest_embed_request guest_request(embedding_work *w, const uint32_t *lengths,
+                                         size_t longest) {
+    const tars_request *r = w->job->request;
+    return (guest_embed_request){.isa = job_guest_isa(w->job),
+                                 .n_embd = (uint32_t)w->n_embd,
+                                 .wire = {.n_texts = (uint32_t)w->n_texts,
+                                          .normalize = !r->no_normalize,
+                                          .float_activations = r->float_activations,
+                                          .max_ids = (uint32_t)longest,
+                                          .n_ids = w->offsets[w->n_texts]},
+                                 .lengths = lengths,
+                                 .ids = w->ids,
+                                 .vectors = w->vectors,
+                                 .check = check_job,
+                                 .user = w->job};
+}
+
+/* One text after another, in one instance. */
+static tars_status run_in_guest(embedding_work *w, tars_error *err) {
+    enum { FIXED_BYTES = 4 << 20 }; /* data, stack, rings and state of a guest */
+    tars_job *job = w->job;
+    const tars_model *m = job->request->model;
+    size_t longest = longest_of(w);
+    uint32_t *lengths = calloc(w->n_texts, sizeof *lengths);
+    guest_embed *told = malloc(sizeof *told);
+    uint64_t memory = FIXED_BYTES + model_memory_bytes(&m->pack) +
+                      encoder_memory_bytes(&m->engine, longest) + w->n_embd * sizeof(float) +
+                      w->n_texts * sizeof *lengths + w->offsets[w->n_texts] * sizeof *w->ids;
+    tars_status status =
+        lengths && told ? decoder_check_memory(job, memory, err) : job_no_memory(err);
+    if (status == TARS_OK) {
+        for (size_t i = 0; i < w->n_texts; i++) {
+            lengths[i] = (uint32_t)(w->offsets[i + 1] - w->offsets[i]);
+        }
+        guest_embed_request request = guest_request(w, lengths, longest);
+        guest_embed_init(told, &request);
+        uint64_t begin_ns = platform_clock_ns();
+        uint64_t start_ns = 0;
+        status = guest_run(job, memory, &told->client, &start_ns, err);
+        uint64_t ready_ns = begin_ns + start_ns;
+        job->usage.start_ms = (double)(ready_ns - job->submitted_ns) / 1e6;
+        job->usage.prompt_ms = (double)(platform_clock_ns() - ready_ns) / 1e6;
+        job->usage.memory_peak_bytes = told->client.result.memory_bytes;
+        job->isa = told->client.isa;
+        job->n_threads = 1;
+    }
+    free(told);
+    free(lengths);
+    return status == TARS_OK ? model_api_check(m, err) : status;
+}
+
 tars_status job_run_embed(tars_job *job, tars_error *err) {
     const tars_request *r = job->request;
     if (r->n_texts == 0 || r->n_texts > EMBED_MAX_TEXTS) {
@@ -158,7 +232,7 @@ tars_status job_run_embed(tars_job *job, tars_error *err) {
                             .n_texts = r->n_texts,
                             .n_embd = n_embd,
                             .vectors = vectors};
-        status = run_all(&w, err);
+        status = job_in_guest(job) ? run_in_guest(&w, err) : run_here(&w, err);
     }
     if (status == TARS_OK &&
         !job_list_add(&job->vectors, vectors, r->n_texts * n_embd * sizeof *vectors)) {

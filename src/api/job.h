@@ -34,7 +34,7 @@ struct tars_job {
     tars_usage usage;
     const char *finish_reason;
     /* results */
-    job_list prompt_ids, ids, text, digests, pieces, vectors;
+    job_list prompt_ids, ids, text, digests, pieces, piece_bytes, vectors;
     char logits_hash[65];
     float *logits;
     double perplexity;
@@ -43,6 +43,8 @@ struct tars_job {
 
 /* Whether the request runs in a sandbox. */
 bool job_in_guest(const tars_job *job);
+/* As guest_client_request has it: the kernels that were asked for, or NULL. */
+const char *job_guest_isa(const tars_job *job);
 /* Appends; false when memory ran out. */
 bool job_list_add(job_list *list, const void *bytes, size_t length);
 tars_status job_no_memory(tars_error *err);

@@ -50,15 +50,16 @@ typedef struct job_kind {
     tars_request_kind kind;
     tars_status (*run)(tars_job *job, tars_error *err);
     bool needs_decoder, needs_encoder;
+    bool in_guest; /* can be served by one */
 } job_kind;
 
 static const job_kind kinds[] = {
-    {TARS_REQUEST_GENERATE, job_run_generate, true, false},
-    {TARS_REQUEST_REPLAY, job_run_generate, true, false},
-    {TARS_REQUEST_PERPLEXITY, job_run_perplexity, true, false},
-    {TARS_REQUEST_EMBED, job_run_embed, false, true},
-    {TARS_REQUEST_TOKENIZE, job_run_tokenize, false, false},
-    {TARS_REQUEST_DETOKENIZE, job_run_detokenize, false, false},
+    {TARS_REQUEST_GENERATE, job_run_generate, true, false, true},
+    {TARS_REQUEST_REPLAY, job_run_generate, true, false, true},
+    {TARS_REQUEST_PERPLEXITY, job_run_perplexity, true, false, false},
+    {TARS_REQUEST_EMBED, job_run_embed, false, true, true},
+    {TARS_REQUEST_TOKENIZE, job_run_tokenize, false, false, true},
+    {TARS_REQUEST_DETOKENIZE, job_run_detokenize, false, false, true},
 };
 
 static const job_kind *kind_of(tars_request_kind kind) {
@@ -110,6 +111,10 @@ static tars_status choose_runtime(const tars_policy *p, const runtime_row **out,
 
 bool job_in_guest(const tars_job *job) {
     return job->runtime->isolation > ISOLATION_PROCESS;
+}
+
+const char *job_guest_isa(const tars_job *job) {
+    return job->request->policy.force_isa ? job->isa : NULL;
 }
 
 static tars_status choose_guest_kernels(tars_job *job, const char *wanted, tars_error *err) {
@@ -218,10 +223,10 @@ static tars_status check_request(tars_job *job, const job_kind *kind, tars_error
     if (status == TARS_OK) {
         status = choose_runtime(&r->policy, &job->runtime, err);
     }
-    if (status == TARS_OK && job_in_guest(job) && kind->run != job_run_generate) {
-        status =
-            error_set(err, TARS_UNAVAILABLE, "runtime wasm makes answers only in this version");
-        error_hint(err, "use --runtime native for the rest");
+    if (status == TARS_OK && job_in_guest(job) && !kind->in_guest) {
+        status = error_set(err, TARS_UNAVAILABLE,
+                           "runtime %s computes no perplexity in this version", job->runtime->name);
+        error_hint(err, "use --runtime native for that");
     }
     if (status == TARS_OK) {
         status = choose_kernels(job, err);
@@ -343,8 +348,8 @@ void tars_job_destroy(tars_job *job) {
     if (!job) {
         return;
     }
-    job_list *lists[] = {&job->prompt_ids, &job->ids,    &job->text,
-                         &job->digests,    &job->pieces, &job->vectors};
+    job_list *lists[] = {&job->prompt_ids, &job->ids,         &job->text,   &job->digests,
+                         &job->pieces,     &job->piece_bytes, &job->vectors};
     for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++) {
         free(lists[i]->bytes);
     }

@@ -1,55 +1,31 @@
 /* Text to ids and back. */
-#include "api/job.h"
-
-#include "base/utf8.h"
-#include "engine/chat_template.h"
+#include "api/tokenize.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_INPUT_BYTES = 256 << 20, TEMPLATE_MEMORY_BYTES = 16 << 20, SPECIAL_BYTES = 513 };
-
-static tars_status check_utf8(const char *bytes, size_t length, tars_error *err) {
-    size_t at = 0;
-    if (length > MAX_INPUT_BYTES) {
-        return error_set(err, TARS_LIMIT, "a text of %zu bytes; %u are possible", length,
-                         (unsigned)MAX_INPUT_BYTES);
-    }
-    if (!utf8_valid(bytes, length, &at)) {
-        error_set(err, TARS_MALFORMED, "the text is not valid UTF-8: byte 0x%02x at offset %zu",
-                  (unsigned)(unsigned char)bytes[at], at);
-        error_hint(err, "convert it first, for example with iconv -t UTF-8");
-        return TARS_MALFORMED;
-    }
-    return TARS_OK;
-}
-
 /* Encodes into `out` (int32 ids). */
 static tars_status encode(tars_job *job, const char *bytes, size_t length, unsigned flags,
                           job_list *out, tars_error *err) {
-    tars_status status = check_utf8(bytes, length, err);
+    tars_status status = prompt_check_text(bytes, length, err);
     if (status != TARS_OK) {
         return status;
     }
     const tokenizer *t = &job->request->model->tokenizer;
-    size_t scratch_bytes = tokenizer_scratch_bytes(t, length);
-    size_t capacity = tokenizer_max_ids(t, length);
-    void *memory = malloc(scratch_bytes);
-    int32_t *ids = malloc(capacity * sizeof *ids);
-    if (!memory || !ids) {
-        free(memory);
-        free(ids);
+    size_t memory_bytes = prompt_encode_bytes(t, length);
+    void *room = malloc(memory_bytes);
+    if (!room) {
         return job_no_memory(err);
     }
-    arena scratch;
-    arena_init(&scratch, memory, scratch_bytes);
+    arena memory;
+    arena_init(&memory, room, memory_bytes);
+    int32_t *ids = NULL;
     size_t count = 0;
-    status = tokenizer_encode(t, bytes, length, flags, ids, capacity, &count, &scratch, err);
+    status = prompt_encode(t, bytes, length, flags, 0, &memory, &ids, &count, err);
     if (status == TARS_OK && !job_list_add(out, ids, count * sizeof *ids)) {
         status = job_no_memory(err);
     }
-    free(memory);
-    free(ids);
+    free(room);
     return status;
 }
 
@@ -57,20 +33,9 @@ static bool add_rendered(void *user, const char *bytes, size_t length) {
     return job_list_add(user, bytes, length);
 }
 
-/* The text of a special token as a C string, or NULL when the model has none. */
-static const char *special_text(const tokenizer *t, int32_t id, char out[SPECIAL_BYTES]) {
-    tokenizer_text text = id >= 0 ? tokenizer_piece(t, id) : (tokenizer_text){0};
-    if (id < 0 || text.length >= SPECIAL_BYTES) {
-        return NULL;
-    }
-    memcpy(out, text.bytes, text.length);
-    out[text.length] = '\0';
-    return out;
-}
-
 /* Now in UTC, for templates that print the date (proleptic Gregorian calendar; years begin in
  * March here, so that the leap day comes last). */
-static template_clock today(void) {
+template_clock tokenize_today(void) {
     int64_t seconds = platform_wall_clock_ns() / 1000000000;
     int64_t days = seconds / 86400 + 719468; /* since 0000-03-01 */
     int64_t era = days / 146097;
@@ -88,105 +53,106 @@ static template_clock today(void) {
                             .second = (int)(of_day % 60)};
 }
 
-static tars_status render_with(tars_job *job, const chat_template *compiled,
-                               const chat_template_message *messages, arena *scratch, job_list *out,
-                               tars_error *err) {
-    const tokenizer *t = &job->request->model->tokenizer;
-    char specials[2][SPECIAL_BYTES];
-    chat_template_conversation conversation = {
-        .messages = messages,
-        .n_messages = job->request->n_messages,
-        .bos_token = special_text(t, tokenizer_bos(t), specials[0]),
-        .eos_token = special_text(t, tokenizer_eos(t), specials[1]),
-        .add_generation_prompt = true,
-    };
-    template_value variables;
-    tars_status status = chat_template_context(&conversation, scratch, &variables, err);
-    if (status != TARS_OK) {
-        return status;
-    }
-    chat_template_options options = {.clock = today()};
-    return chat_template_render(compiled, &variables, &options, scratch, add_rendered, out, NULL,
-                                err);
-}
-
 /* The conversation as the model's chat template writes it. */
 static tars_status render(tars_job *job, job_list *out, tars_error *err) {
     const tars_request *r = job->request;
-    const pack_bytes *text = &r->model->pack.sections[PACK_CHAT_TEMPLATE];
-    if (text->size_bytes == 0) {
-        error_set(err, TARS_USAGE, "model %s has no chat template", r->model->entry.name);
-        error_hint(err, "give plain text instead (--raw)");
-        return TARS_USAGE;
-    }
-    void *memory = malloc(TEMPLATE_MEMORY_BYTES);
+    void *memory = malloc(PROMPT_TEMPLATE_BYTES);
     chat_template_message *messages = calloc(r->n_messages, sizeof *messages);
     if (!memory || !messages) {
         free(memory);
         free(messages);
         return job_no_memory(err);
     }
-    tars_status status = TARS_OK;
-    for (size_t i = 0; i < r->n_messages && status == TARS_OK; i++) {
-        const char *content = r->messages[i].content;
-        status = check_utf8(content, strlen(content), err);
-        messages[i] = (chat_template_message){r->messages[i].role, content};
+    for (size_t i = 0; i < r->n_messages; i++) {
+        messages[i] = (chat_template_message){r->messages[i].role, r->messages[i].content};
     }
     arena scratch;
-    arena_init(&scratch, memory, TEMPLATE_MEMORY_BYTES);
-    chat_template *compiled = NULL;
-    if (status == TARS_OK) {
-        status = chat_template_compile((const char *)text->bytes, text->size_bytes, &scratch,
-                                       &compiled, err);
-    }
-    if (status == TARS_OK) {
-        status = render_with(job, compiled, messages, &scratch, out, err);
-    }
+    arena_init(&scratch, memory, PROMPT_TEMPLATE_BYTES);
+    prompt_conversation conversation = {messages, r->n_messages, tokenize_today()};
+    tars_status status = prompt_render(&r->model->pack, &r->model->tokenizer, &conversation,
+                                       &scratch, add_rendered, out, err);
     free(memory);
     free(messages);
     return status;
+}
+
+static tars_status check_messages(const tars_request *r, tars_error *err) {
+    if (r->model->pack.sections[PACK_CHAT_TEMPLATE].size_bytes == 0) {
+        error_set(err, TARS_USAGE, "model %s has no chat template", r->model->entry.name);
+        error_hint(err, "give plain text instead (--raw)");
+        return TARS_USAGE;
+    }
+    tars_status status = TARS_OK;
+    for (size_t i = 0; i < r->n_messages && status == TARS_OK; i++) {
+        const char *content = r->messages[i].content;
+        status = prompt_check_text(content, strlen(content), err);
+    }
+    return status;
+}
+
+/* The template writes BOS itself where the model wants it. */
+static tars_status tokenize_messages(tars_job *job, tars_error *err) {
+    tars_status status = check_messages(job->request, err);
+    if (status != TARS_OK) {
+        return status;
+    }
+    if (job_in_guest(job)) {
+        return tokenize_messages_in_guest(job, err);
+    }
+    job_list text = {0};
+    status = render(job, &text, err);
+    if (status == TARS_OK) {
+        status = encode(job, text.bytes ? (const char *)text.bytes : "", text.length,
+                        TOKENIZER_PARSE_SPECIAL, &job->prompt_ids, err);
+    }
+    job->usage.bytes_in = text.length;
+    free(text.bytes);
+    return status;
+}
+
+unsigned tokenize_flags(const tars_request *r) {
+    return (r->no_special ? 0u : (unsigned)TOKENIZER_ADD_SPECIAL) |
+           (r->parse_special ? (unsigned)TOKENIZER_PARSE_SPECIAL : 0u);
+}
+
+static tars_status tokenize_text(tars_job *job, tars_error *err) {
+    const tars_request *r = job->request;
+    job->usage.bytes_in = r->text.length;
+    return job_in_guest(job) ? tokenize_texts_in_guest(job, &r->text, 1, 0, NULL, err)
+                             : encode(job, r->text.bytes, r->text.length, tokenize_flags(r),
+                                      &job->prompt_ids, err);
+}
+
+tars_status tokenize_empty(tars_error *err) {
+    error_set(err, TARS_USAGE, "the prompt is empty");
+    return error_hint(err, "give at least one character");
 }
 
 tars_status job_tokenize(tars_job *job, tars_error *err) {
     const tars_request *r = job->request;
     tars_status status = TARS_OK;
     if (r->n_messages > 0) {
-        job_list text = {0};
-        status = render(job, &text, err);
-        if (status == TARS_OK) { /* the template writes BOS itself where the model wants it */
-            status = encode(job, text.bytes ? (const char *)text.bytes : "", text.length,
-                            TOKENIZER_PARSE_SPECIAL, &job->prompt_ids, err);
-        }
-        job->usage.bytes_in = text.length;
-        free(text.bytes);
+        status = tokenize_messages(job, err);
     } else if (r->ids) {
         if (!job_list_add(&job->prompt_ids, r->ids, r->n_ids * sizeof *r->ids)) {
             status = job_no_memory(err);
         }
     } else if (r->text.bytes) {
-        unsigned flags = (r->no_special ? 0u : (unsigned)TOKENIZER_ADD_SPECIAL) |
-                         (r->parse_special ? (unsigned)TOKENIZER_PARSE_SPECIAL : 0u);
-        job->usage.bytes_in = r->text.length;
-        status = encode(job, r->text.bytes, r->text.length, flags, &job->prompt_ids, err);
+        status = tokenize_text(job, err);
     }
     size_t n = job->prompt_ids.length / sizeof(int32_t);
     job->usage.prompt_tokens = n;
     bool may_be_empty = r->kind == TARS_REQUEST_TOKENIZE;
-    if (status == TARS_OK && n == 0 && !may_be_empty) {
-        error_set(err, TARS_USAGE, "the prompt is empty");
-        error_hint(err, "give at least one character");
-        status = TARS_USAGE;
-    }
-    return status;
+    return status == TARS_OK && n == 0 && !may_be_empty ? tokenize_empty(err) : status;
 }
 
-tars_status job_run_tokenize(tars_job *job, tars_error *err) {
-    tars_status status = job_tokenize(job, err);
-    if (status != TARS_OK) {
-        return status;
-    }
+/* The pieces of the ids: a guest told them already. */
+static tars_status find_pieces(tars_job *job, tars_error *err) {
     const int32_t *ids = (const int32_t *)job->prompt_ids.bytes;
     size_t n = job->prompt_ids.length / sizeof *ids;
+    if (job->pieces.length == n * sizeof(tars_text_view)) {
+        return TARS_OK;
+    }
     for (size_t i = 0; i < n; i++) {
         tokenizer_text text = tokenizer_piece(&job->request->model->tokenizer, ids[i]);
         tars_text_view piece = {text.bytes, text.length};
@@ -194,10 +160,19 @@ tars_status job_run_tokenize(tars_job *job, tars_error *err) {
             return job_no_memory(err);
         }
     }
-    if (!job_list_add(&job->ids, ids, job->prompt_ids.length)) {
-        return job_no_memory(err);
-    }
     return TARS_OK;
+}
+
+tars_status job_run_tokenize(tars_job *job, tars_error *err) {
+    tars_status status = job_tokenize(job, err);
+    if (status == TARS_OK) {
+        status = find_pieces(job, err);
+    }
+    if (status == TARS_OK &&
+        !job_list_add(&job->ids, job->prompt_ids.bytes, job->prompt_ids.length)) {
+        status = job_no_memory(err);
+    }
+    return status;
 }
 
 static bool add_text(void *context, const char *bytes, size_t length) {
@@ -212,6 +187,9 @@ tars_status job_run_detokenize(tars_job *job, tars_error *err) {
             return error_set(err, TARS_USAGE, "token id %d is outside of the vocabulary of %u",
                              r->ids[i], n_vocab);
         }
+    }
+    if (job_in_guest(job)) {
+        return detokenize_in_guest(job, err);
     }
     tokenizer_stream stream;
     tokenizer_stream_init(&stream, &r->model->tokenizer,

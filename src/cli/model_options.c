@@ -37,6 +37,7 @@ static const option place_rows[] = {
      .help = "compute with these instructions only; the result is the same"},
 };
 const option_set place_options = OPTION_SET("Where it runs", place_rows);
+const option_set runtime_options = {.title = "Where it runs", .rows = place_rows, .count = 2};
 
 void place_apply(const place_values *values, tars_request *request) {
     request->policy.runtime = values->runtime;

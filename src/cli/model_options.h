@@ -11,6 +11,7 @@ typedef struct place_values {
     int64_t threads; /* 0: as many as the machine gives */
 } place_values;
 extern const option_set place_options;
+extern const option_set runtime_options; /* of these, runtime and isolation alone */
 /* Fills the request's policy; the texts stay those of argv. */
 void place_apply(const place_values *values, tars_request *request);
 

@@ -1,5 +1,6 @@
 #include "cli/client.h"
 #include "cli/input.h"
+#include "cli/model_options.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -103,6 +104,7 @@ static tars_status detokenize(cli *c, const verb_call *call, const id_list *list
         request.model = model;
         request.ids = list->ids;
         request.n_ids = list->count;
+        place_apply(call->values, &request);
         tars_job *job = NULL;
         tars_result result;
         status = client_run(&session, &request, NULL, &job, &result, err);
@@ -138,7 +140,9 @@ const verb verb_detokenize = {
                    .kind = ARGUMENT_ID,
                    .repeated = true,
                    .help = "token ids; - for standard input, @FILE for a file"}},
+    .uses = {{&runtime_options, 0}},
     .examples = {{"tars tokenize smollm2 --ids Hello | tars detokenize smollm2 -",
                   "there and back"}},
+    .values_bytes = sizeof(place_values),
     .run = run_detokenize,
 };

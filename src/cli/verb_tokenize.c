@@ -1,8 +1,10 @@
 #include "cli/client.h"
 #include "cli/input.h"
+#include "cli/model_options.h"
 #include "cli/result_json.h"
 
 typedef struct tokenize_values {
+    place_values place;
     bool no_special, special, ids;
 } tokenize_values;
 
@@ -73,6 +75,7 @@ static tars_status tokenize_text(cli *c, const verb_call *call, const input_text
         request.text = (tars_text_view){text->bytes, text->length};
         request.no_special = values->no_special;
         request.parse_special = values->special;
+        place_apply(&values->place, &request);
         tars_job *job = NULL;
         tars_result result;
         status = client_run(&session, &request, NULL, &job, &result, err);
@@ -113,7 +116,7 @@ const verb verb_tokenize = {
                   {.name = "TEXT",
                    .kind = ARGUMENT_TEXT,
                    .help = "the text; - for standard input, @FILE for a file"}},
-    .uses = {{&tokenize_set, 0}},
+    .uses = {{&tokenize_set, 0}, {&runtime_options, offsetof(tokenize_values, place)}},
     .examples = {{"tars tokenize smollm2 \"Hello world\"", "ids and pieces"},
                  {"tars tokenize smollm2 --ids @book.txt", "ids alone"}},
     .values_bytes = sizeof(tokenize_values),

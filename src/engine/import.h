@@ -20,6 +20,9 @@ typedef struct import_options {
     /* done of total source bytes; returning false cancels; may be NULL */
     bool (*progress)(void *user, uint64_t done, uint64_t total);
     void *progress_user;
+    /* What the caller has taken of the source's bytes already; NULL: it is taken here. */
+    const uint8_t *source_sha256;
+    bool no_packed_sha256; /* the caller takes it of what the sink gets */
 } import_options;
 
 /* Reads a GGUF model from `source`, checks all of it (container, model, tokenizer, finite

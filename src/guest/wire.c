@@ -17,6 +17,14 @@ static const struct {
     [WIRE_RESULT] = {sizeof(wire_result), sizeof(wire_result)},
     [WIRE_ERROR] = {sizeof(wire_error), sizeof(wire_error)},
     [WIRE_LOG] = {1, WIRE_MAX_PAYLOAD},
+    [WIRE_IMPORT] = {sizeof(wire_import), sizeof(wire_import)},
+    [WIRE_ENCODE] = {sizeof(wire_encode), sizeof(wire_encode)},
+    [WIRE_DECODE] = {sizeof(wire_decode), sizeof(wire_decode)},
+    [WIRE_EMBED] = {sizeof(wire_embed), sizeof(wire_embed)},
+    [WIRE_READ] = {sizeof(wire_read), sizeof(wire_read)},
+    [WIRE_BYTES] = {1, WIRE_MAX_PAYLOAD},
+    [WIRE_IDS] = {sizeof(wire_ids) + sizeof(wire_id), WIRE_MAX_PAYLOAD},
+    [WIRE_VECTORS] = {sizeof(float), WIRE_MAX_PAYLOAD},
 };
 
 static void ring_clear(wire_ring *ring) {

@@ -1,4 +1,4 @@
-/* The one protocol between a host and the program inside a sandbox, version 1: frames over two
+/* The one protocol between a host and the program inside a sandbox, version 2: frames over two
  * byte streams. The streams are rings in memory that both sides see (linear memory of WebAssembly,
  * shared pages of a micro-VM).
  *
@@ -8,11 +8,21 @@
  *
  *   host  → guest  HELLO                      once, first
  *   guest → host   HELLO                      once, first
- *   host  → guest  REQUEST, DATA…, START      one request
- *   guest → host   PROGRESS…, TOKEN…, TEXT…   in the order of events
+ *   host  → guest  REQUEST, DATA…, START      one request; in the place of REQUEST stands what is
+ *                                             wanted: IMPORT, ENCODE, DECODE or EMBED
+ *   guest → host   the answer's frames        in the order of events:
+ *       of REQUEST   PROGRESS…, TOKEN…, TEXT…
+ *       of IMPORT    READ…, PROGRESS…, BYTES… (the packed file, in order)
+ *       of ENCODE    IDS…, TEXT… (the pieces of those ids, if wanted)
+ *       of DECODE    TEXT…
+ *       of EMBED     VECTORS…
+ *   host  → guest  BYTES…                     after a READ and before the next one: all that it
+ *                                             asked for, in order
  *   guest → host   RESULT or ERROR            ends the request
  *   host  → guest  CANCEL                     at any time; the guest ends within a token
  *   guest → host   LOG                        at any time
+ *
+ * A guest without a model (model_bytes 0 in the host's HELLO) serves IMPORT alone.
  *
  * Ownership: a ring's memory is shared; a wire_port is one side's own. One thread a side. */
 #ifndef GUEST_WIRE_H
@@ -27,11 +37,14 @@
 #include <stdint.h>
 
 enum {
-    WIRE_VERSION = 1,
+    WIRE_VERSION = 2,
     WIRE_MAGIC = 0x53524154,     /* "TARS" */
     WIRE_RING_BYTES = 64 << 10,  /* a power of two */
     WIRE_MAX_PAYLOAD = 16 << 10, /* of one frame */
-    WIRE_MAX_BATCH = 4096
+    WIRE_MAX_BATCH = 4096,
+    WIRE_MAX_SOURCES = 8, /* files that an import reads */
+    WIRE_MAX_TEXTS = 1 << 20,
+    WIRE_MAX_MESSAGES = 1 << 20
 };
 
 typedef enum wire_kind {
@@ -42,10 +55,18 @@ typedef enum wire_kind {
     WIRE_CANCEL,
     WIRE_PROGRESS,
     WIRE_TOKEN,
-    WIRE_TEXT, /* bytes of the answer, at least one */
+    WIRE_TEXT, /* bytes of the answer, at least one; whole characters but in pieces */
     WIRE_RESULT,
     WIRE_ERROR,
     WIRE_LOG, /* UTF-8 for the host's log */
+    WIRE_IMPORT,
+    WIRE_ENCODE,
+    WIRE_DECODE,
+    WIRE_EMBED,
+    WIRE_READ,
+    WIRE_BYTES, /* of a file, at least one */
+    WIRE_IDS,
+    WIRE_VECTORS, /* float[]: the vectors of the texts one after another, at least one number */
     WIRE_KIND_COUNT
 } wire_kind;
 
@@ -83,11 +104,61 @@ typedef struct wire_request {
     uint64_t stop_bytes; /* all stop texts, each with a NUL behind it */
 } wire_request;
 
-/* What DATA frames carry, in this order, each filled before the next begins. */
+/* Foreign file in, packed file out (engine/import.h). Sizes and offsets exceed what the guest can
+ * address: it reads in pieces. */
+typedef enum wire_import_form {
+    WIRE_GGUF = 1,   /* one file, source 0 */
+    WIRE_SAFETENSORS /* a folder's: as in safetensors_sources, in that order */
+} wire_import_form;
+
+typedef struct wire_import {
+    uint32_t form;    /* wire_import_form */
+    uint32_t sources; /* bit i: source i is there */
+    uint64_t size_bytes[WIRE_MAX_SOURCES];
+    uint8_t source_sha256[SHA256_DIGEST_BYTES]; /* of WIRE_GGUF: of the file, taken by the host */
+} wire_import;
+
+typedef struct wire_read {
+    uint32_t source;
+    uint32_t reserved;       /* 0 */
+    uint64_t offset, length; /* length ≥ 1; the end lies within the source */
+} wire_read;
+
+/* Texts, or one conversation as the model's chat template writes it, to ids. */
+typedef struct wire_encode {
+    uint32_t flags;      /* tokenizer_encode_flags */
+    uint32_t n_texts;    /* 0 of a conversation */
+    uint32_t n_messages; /* 0 of texts */
+    uint32_t max_ids;    /* of one text: it is cut there and keeps its last id; 0: no limit */
+    uint32_t pieces;     /* 1: their bytes are wanted */
+    int32_t clock[6];    /* year … second now, for templates that print it */
+    uint32_t reserved;   /* 0 */
+    uint64_t text_bytes; /* of all texts; of messages: role and content, each with a NUL behind */
+} wire_encode;
+
+/* Ids to text. */
+typedef struct wire_decode {
+    uint32_t flags; /* tokenizer_decode_flags */
+    uint32_t n_ids;
+} wire_decode;
+
+/* Pooled vectors of texts. */
+typedef struct wire_embed {
+    uint32_t n_texts;
+    uint32_t normalize;         /* 1: to length 1 */
+    uint32_t float_activations; /* 1: not quantised */
+    uint32_t max_ids;           /* ids of the longest text */
+    uint64_t n_ids;             /* of all texts */
+} wire_embed;
+
+/* What DATA frames carry, in this order, each filled before the next begins. Which of them a
+ * request has, and how large they are, says its own frame. */
 typedef enum wire_section {
-    WIRE_PROMPT = 1, /* int32_t[n_prompt] */
+    WIRE_PROMPT = 1, /* int32_t[n_prompt]; of DECODE and EMBED int32_t[n_ids] */
     WIRE_REPLAYED,   /* int32_t[n_replay] */
     WIRE_STOPS,      /* stop_bytes */
+    WIRE_LENGTHS,    /* uint32_t[n_texts]: bytes (ENCODE) or ids (EMBED) of each text */
+    WIRE_WORDS,      /* text_bytes */
     WIRE_SECTION_COUNT
 } wire_section;
 
@@ -106,11 +177,24 @@ typedef struct wire_token {
     uint8_t digest[SHA256_DIGEST_BYTES]; /* of the logits, with logits_hash */
 } wire_token;
 
+/* The next ids of a text; an array of wire_id follows, at least one. Texts come in order. */
+typedef struct wire_ids {
+    uint32_t text;
+    uint32_t reserved; /* 0 */
+} wire_ids;
+
+typedef struct wire_id {
+    int32_t id;
+    uint32_t piece_bytes; /* of its piece, which the TEXT frames carry; 0 unless wanted */
+} wire_id;
+
 typedef struct wire_result {
-    uint32_t stopped; /* 1: by itself or a stop text, 0: a limit */
-    uint32_t n_tokens;
+    uint32_t stopped;      /* of REQUEST: 1: by itself or a stop text, 0: a limit */
+    uint32_t n_tokens;     /* of REQUEST and ENCODE: told */
     uint64_t memory_bytes; /* that the request took of the guest's memory, the peak */
-    uint8_t logits_hash[SHA256_DIGEST_BYTES];
+    uint64_t n_bytes;      /* of IMPORT: the packed file's; of ENCODE: of text that was encoded */
+    uint8_t logits_hash[SHA256_DIGEST_BYTES];   /* of REQUEST */
+    uint8_t source_sha256[SHA256_DIGEST_BYTES]; /* of IMPORT: of what was packed */
 } wire_result;
 
 typedef struct wire_error {

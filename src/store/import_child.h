@@ -5,6 +5,9 @@
  *   tars internal-import safetensors ROLE… the files of a folder on 3 and up, one a ROLE
  *   tars internal-import unpack MEMBER     a ZIP file (a wheel) on 3
  *
+ * With `wasm HOME` before the first two a guest in WebAssembly reads the file (import_guest.h), and
+ * what is said below is the wall around that one. HOME keeps the compiled guest.
+ *
  *   0 nothing    1 the stream out    2 log    the next one after the sources: status frames
  *
  * It hardens itself before it reads the first byte of a source: no new privileges, no core file,
@@ -15,8 +18,9 @@
 
 #include <stdbool.h>
 
-/* The name of the hidden verb. */
+/* The name of the hidden verb, and of the argument before HOME. */
 #define IMPORT_CHILD_VERB "internal-import"
+#define IMPORT_CHILD_IN_GUEST "wasm"
 
 /* The files of a safetensors folder: what a ROLE is called and where it lies in the folder. */
 typedef struct import_role {

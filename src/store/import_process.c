@@ -196,13 +196,17 @@ static tars_status pump_once(import_process *p, uint64_t *idle_ms) {
         }
     }
     uint32_t ready = 0;
+    tars_error waiting = {.status = TARS_OK}; /* that nothing came is no failure yet */
     tars_status status =
-        platform_handle_wait(open_ends, count, WAIT_SLICE_MS * UINT64_C(1000000), &ready, p->err);
+        platform_handle_wait(open_ends, count, WAIT_SLICE_MS * UINT64_C(1000000), &ready, &waiting);
     if (status == TARS_TIMEOUT) {
         *idle_ms += WAIT_SLICE_MS;
         uint32_t limit_ms =
             o->stall_timeout_ms != 0 ? o->stall_timeout_ms : (uint32_t)IMPORT_STALL_TIMEOUT_MS;
         return *idle_ms >= limit_ms ? stalled(p) : report_progress(p);
+    }
+    if (status != TARS_OK && p->err) {
+        *p->err = waiting;
     }
     *idle_ms = 0;
     bool frames = false;

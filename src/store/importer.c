@@ -6,6 +6,7 @@
 #include "store/store_internal.h"
 
 #include "engine/pack.h"
+#include "runtime/wasm/run.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,7 +23,8 @@ typedef struct import_source {
     bool is_folder;
     size_t count;
     platform_file files[IMPORT_ROLE_COUNT];
-    const char *roles[IMPORT_ROLE_COUNT + 2]; /* arguments of the child, NULL at the end */
+    const char *form;                         /* the child's mode */
+    const char *roles[IMPORT_ROLE_COUNT + 1]; /* its further arguments, NULL at the end */
     uint64_t size_bytes;                      /* of files[0] */
     char sha256[SHA256_HEX_BYTES];            /* of files[0] */
 } import_source;
@@ -35,7 +37,7 @@ static void close_source(import_source *source) {
 }
 
 static tars_status open_folder(import_source *source, tars_error *err) {
-    source->roles[0] = "safetensors";
+    source->form = "safetensors";
     for (size_t i = 0; i < IMPORT_ROLE_COUNT; i++) {
         char path[STORE_PATH_BYTES];
         tars_status status = files_join(path, sizeof path, source->path, import_roles[i].file, err);
@@ -55,14 +57,14 @@ static tars_status open_folder(import_source *source, tars_error *err) {
         if (status != TARS_OK) {
             return status;
         }
-        source->count++;
         source->roles[source->count] = import_roles[i].role;
+        source->count++;
     }
     return TARS_OK;
 }
 
 static tars_status open_source(const char *path, import_source *source, tars_error *err) {
-    *source = (import_source){.path = path, .roles = {"gguf"}};
+    *source = (import_source){.path = path, .form = "gguf"};
     platform_kind kind;
     tars_status status = platform_path_kind(path, &kind, NULL, err);
     if (status == TARS_OK) {
@@ -108,15 +110,39 @@ static tars_status digest_source(import_source *source, const importer_options *
     return TARS_OK;
 }
 
-static tars_status check_sandbox(const char *sandbox, tars_error *err) {
-    if (!sandbox || strcmp(sandbox, "auto") == 0 || strcmp(sandbox, "native") == 0) {
-        return TARS_OK;
+static tars_status native_probe(tars_error *err) {
+    (void)err;
+    return TARS_OK;
+}
+
+static tars_status microvm_probe(tars_error *err) {
+    return error_set(err, TARS_UNAVAILABLE, "this build cannot import in the sandbox microvm");
+}
+
+/* Where a foreign file can be read, the strongest first. */
+static const struct {
+    const char *name;
+    tars_status (*probe)(tars_error *err);
+    bool in_guest;
+} sandboxes[] = {
+    {"microvm", microvm_probe, false}, {"wasm", wasm_probe, true}, {"native", native_probe, false}};
+
+static tars_status choose_sandbox(const char *wanted, bool *in_guest, tars_error *err) {
+    bool is_open = !wanted || strcmp(wanted, "auto") == 0;
+    for (size_t i = 0; i < sizeof sandboxes / sizeof sandboxes[0]; i++) {
+        if (!is_open && strcmp(wanted, sandboxes[i].name) != 0) {
+            continue;
+        }
+        *in_guest = sandboxes[i].in_guest;
+        tars_status status = sandboxes[i].probe(is_open ? NULL : err);
+        if (status == TARS_OK) {
+            return status;
+        }
+        if (!is_open) {
+            return error_hint(err, "leave out --in: the strongest sandbox there is is taken then");
+        }
     }
-    if (strcmp(sandbox, "wasm") == 0 || strcmp(sandbox, "microvm") == 0) {
-        error_set(err, TARS_UNAVAILABLE, "this build cannot import in the sandbox %s", sandbox);
-        return error_hint(err, "use native: a child process with a system-call filter");
-    }
-    error_set(err, TARS_USAGE, "there is no sandbox named %s", sandbox);
+    error_set(err, TARS_USAGE, "there is no sandbox named %s", wanted ? wanted : "");
     return error_hint(err, "use auto, native, wasm or microvm");
 }
 
@@ -124,6 +150,7 @@ static tars_status check_sandbox(const char *sandbox, tars_error *err) {
 typedef struct import_work {
     const importer_options *options;
     import_source *source;
+    bool in_guest;
     store *s;
     store_entry entry;
     tars_error *err;
@@ -208,6 +235,10 @@ static tars_status pack_into(import_work *w, const char *temporary, import_proce
     for (size_t i = 0; i < w->source->count; i++) {
         handles[i] = w->source->files[i].handle;
     }
+    const char *arguments[IMPORT_ROLE_COUNT + 4] = {IMPORT_CHILD_IN_GUEST, w->options->home};
+    const char **next = arguments + (w->in_guest ? 2 : 0);
+    *next++ = w->source->form;
+    memcpy(next, w->source->roles, sizeof w->source->roles);
     platform_writer *writer = calloc(1, sizeof *writer);
     if (!writer) {
         return error_set(w->err, TARS_OUT_OF_MEMORY, "no memory to write the packed model");
@@ -216,7 +247,7 @@ static tars_status pack_into(import_work *w, const char *temporary, import_proce
     if (status == TARS_OK) {
         import_process_options options = {
             .program_path = w->options->program_path,
-            .arguments = w->source->roles,
+            .arguments = arguments,
             .sources = handles,
             .n_sources = w->source->count,
             .step = "import",
@@ -289,8 +320,9 @@ static tars_status import_locked(import_work *w) {
     return status;
 }
 
-static tars_status import_source_into(import_source *source, const importer_options *options,
-                                      store_entry *entry, tars_error *err) {
+static tars_status import_source_into(import_source *source, bool in_guest,
+                                      const importer_options *options, store_entry *entry,
+                                      tars_error *err) {
     store *s;
     platform_lock lock;
     tars_status status = store_open(options->home, STORE_WRITE, &s, err);
@@ -300,7 +332,12 @@ static tars_status import_source_into(import_source *source, const importer_opti
     uint32_t wait_ms = options->lock_wait_ms != 0 ? options->lock_wait_ms : STORE_LOCK_WAIT_MS;
     status = store_lock(s, wait_ms, options->progress, options->user, &lock, err);
     if (status == TARS_OK) {
-        import_work w = {.options = options, .source = source, .s = s, .entry = *entry, .err = err};
+        import_work w = {.options = options,
+                         .source = source,
+                         .in_guest = in_guest,
+                         .s = s,
+                         .entry = *entry,
+                         .err = err};
         status = import_locked(&w);
         *entry = w.entry;
         platform_lock_release(&lock);
@@ -323,7 +360,8 @@ tars_status importer_run(const char *path, const importer_options *options, tars
     }
     entry.model.imported_unix_s = platform_wall_clock_ns() / 1000000000;
     import_source source;
-    tars_status status = check_sandbox(options->sandbox, err);
+    bool in_guest = false;
+    tars_status status = choose_sandbox(options->sandbox, &in_guest, err);
     if (status == TARS_OK) {
         status = open_source(path, &source, err);
     }
@@ -332,7 +370,7 @@ tars_status importer_run(const char *path, const importer_options *options, tars
     }
     status = digest_source(&source, options, err);
     if (status == TARS_OK) {
-        status = import_source_into(&source, options, &entry, err);
+        status = import_source_into(&source, in_guest, options, &entry, err);
     }
     close_source(&source);
     if (status == TARS_OK && out) {

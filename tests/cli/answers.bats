@@ -220,6 +220,30 @@ setup_file() {
     expect_status 2
 }
 
+@test "tokens and vectors are the same in a guest" {
+    "$TARS" --version | grep -q "^runtimes.* wasm" || skip "no runtime wasm in this build"
+    own_home
+    for words in "tokenize tiny Zoë --json" "tokenize tiny <s>a --special" "detokenize tiny 5 9 70"; do
+        # shellcheck disable=SC2086 # words are split on purpose
+        capture "$TARS" $words
+        expect_status 0
+        expected=$output
+        # shellcheck disable=SC2086
+        capture "$TARS" $words --isolation sandbox
+        expect_status 0
+        [ "$output" = "$expected" ] || fail "$words: expected $expected"
+    done
+    capture "$TARS" embed encoder "a cat" ""
+    expected=$output
+    capture "$TARS" embed encoder "a cat" "" --runtime wasm
+    expect_status 0
+    [ "$output" = "$expected" ]
+    capture "$TARS" embed encoder "a cat" --runtime wasm --json
+    expect_json "d['runtime'] == 'wasm' and d['threads'] == 1"
+    capture "$TARS" perplexity tiny "$ROOT/README.md" --runtime wasm
+    expect_status 5
+}
+
 @test "embed gives one vector a text" {
     capture "$TARS" embed encoder "a cat" "a dog" "a cat" --json
     expect_status 0

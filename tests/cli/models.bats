@@ -82,6 +82,26 @@ blob_of() {
     [ "$before" = "$after" ] || fail "left behind: $after"
 }
 
+@test "import reads the file where it is told to, with one result" {
+    export TARS_HOME=$BATS_TEST_TMPDIR/home
+    capture "$TARS" import "$TINY" --name a --in native --json
+    expect_status 0
+    packed=$(json "d['packed_sha256']")
+    capture "$TARS" import "$TINY" --name b --in microvm --json
+    expect_status 5
+    capture "$TARS" import "$TINY" --name b --in rubber
+    expect_status 2
+    "$TARS" rm a
+    capture "$TARS" import "$TINY" --name b --in wasm --json
+    if "$TARS" --version | grep -q "^runtimes.* wasm"; then
+        expect_status 0
+        [ "$(json "d['packed_sha256']")" = "$packed" ]
+        [ -n "$(ls "$TARS_HOME/cache")" ]
+    else
+        expect_status 5
+    fi
+}
+
 @test "pull takes a local file and a file of a server" {
     export TARS_HOME=$BATS_TEST_TMPDIR/home
     capture "$TARS" pull "$TINY" --name local --json

@@ -268,7 +268,7 @@ static void cancelled_by_progress(void) {
     made_model m = plain_model();
     byte_source source = byte_source_memory(m.bytes, m.size_bytes);
     countdown whole = {.cancels_at = SIZE_MAX};
-    import_options options = {on_progress, &whole};
+    import_options options = {.progress = on_progress, .progress_user = &whole};
     trial t;
     try_import(&source, &options, SIZE_MAX, ARENA_BYTES, &t);
     CHECK_INT(t.status, TARS_OK);

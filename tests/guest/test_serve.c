@@ -1,55 +1,9 @@
 /* A guest and its host side in one process: two threads that share the rings, and a host side
  * that a hostile guest talks to. */
-#include "api/model_api.h"
-#include "guest/serve.h"
-#include "runtime/guest_client.h"
-#include "support/check.h"
-#include "support/tiny_model.h"
+#include "guest_thread.h"
+#include "runtime/guest_answer.h"
 
-#include <pthread.h>
-#include <sched.h>
-#include <stdatomic.h>
-#include <string.h>
-
-enum { GUEST_MEMORY_BYTES = 32 << 20, MAX_IDS = 64 };
-
-/* ---- the guest ------------------------------------------------------------------------- */
-
-typedef struct guest_thread {
-    wire_area *area;
-    atomic_uint host_is_gone;
-    size_t memory_bytes;
-    tars_status status;
-    tars_error err;
-} guest_thread;
-
-static bool wait_for_host(void *user) {
-    sched_yield();
-    return atomic_load(&((guest_thread *)user)->host_is_gone) == 0;
-}
-
-static const void *model_at(uint64_t offset, uint64_t size_bytes) {
-    bool fits = offset == 1 && size_bytes == tiny->pack.size_bytes;
-    return fits ? tiny->pack.base : NULL;
-}
-
-static const kernel_table *kernels_named(const char *name) {
-    return name[0] ? kernel_by_name(name) : &kernel_scalar;
-}
-
-static void *guest_main(void *argument) {
-    guest_thread *g = argument;
-    wire_port port = {
-        .in = &g->area->to_guest, .out = &g->area->to_host, .wait = wait_for_host, .context = g};
-    void *memory = malloc(g->memory_bytes);
-    arena a;
-    arena_init(&a, memory, g->memory_bytes);
-    serve_place place = {
-        .port = &port, .model_at = model_at, .memory = &a, .kernels = kernels_named};
-    g->status = serve(&place, &g->err);
-    free(memory);
-    return NULL;
-}
+enum { MAX_IDS = 64 };
 
 /* ---- the host -------------------------------------------------------------------------- */
 
@@ -97,23 +51,20 @@ static tars_status check_cancel(void *user, tars_error *err) {
                : TARS_OK;
 }
 
-static guest_client_sink sink_of(heard *h) {
-    return (guest_client_sink){.user = h,
+static guest_answer_sink sink_of(heard *h) {
+    return (guest_answer_sink){.user = h,
                                .token = hear_token,
                                .text = hear_text,
                                .progress = hear_progress,
                                .check = check_cancel};
 }
 
+static uint64_t model_offset = 1; /* that the host tells */
 static const int32_t prompt_ids[] = {5, 9, 2, 77, 31, 8};
 
-static guest_client_request request_of(const char *stops, uint32_t n_stops, size_t stop_bytes) {
-    guest_client_request r = {.model_offset = 1,
-                              .model_bytes = tiny->pack.size_bytes,
-                              .n_vocab = tiny->pack.hparams->n_vocab,
-                              .memory_bytes = GUEST_MEMORY_BYTES,
-                              .prompt = prompt_ids,
-                              .stops = stops};
+static guest_answer_request request_of(const char *stops, uint32_t n_stops, size_t stop_bytes) {
+    guest_answer_request r = {
+        .n_vocab = tiny->pack.hparams->n_vocab, .prompt = prompt_ids, .stops = stops};
     r.wire = (wire_request){.kind = WIRE_GENERATE,
                             .max_tokens = 20,
                             .n_context = 40,
@@ -132,27 +83,15 @@ static guest_client_request request_of(const char *stops, uint32_t n_stops, size
 }
 
 /* Runs the request against a guest of its own. */
-static tars_status ask(const guest_client_request *r, size_t memory_bytes, heard *h,
-                       guest_client *c, guest_thread *g, tars_error *err) {
-    static wire_area area;
-    wire_area_clear(&area);
-    *g = (guest_thread){.area = &area, .memory_bytes = memory_bytes};
-    guest_client_sink sink = sink_of(h);
-    guest_client_init(c, &area, r, &sink);
-    pthread_t thread;
-    CHECK_INT(pthread_create(&thread, NULL, guest_main, g), 0);
-    tars_status status = TARS_OK;
-    while (status == TARS_OK && !c->has_ended) {
-        status = guest_client_turn(c, err);
-        sched_yield();
-    }
-    atomic_store(&g->host_is_gone, 1);
-    pthread_join(thread, NULL);
-    return status == TARS_OK ? guest_client_status(c, err) : status;
+static tars_status ask(const guest_answer_request *r, size_t memory_bytes, heard *h,
+                       guest_answer *c, guest_thread *g, tars_error *err) {
+    guest_answer_sink sink = sink_of(h);
+    guest_answer_init(c, r, &sink);
+    return guest_talk(g, &c->client, model_offset, tiny->pack.size_bytes, memory_bytes, err);
 }
 
 /* The same request through the API, in the native runtime. */
-static void check_against_native(const heard *h, const guest_client *c, const char *const *stops,
+static void check_against_native(const heard *h, const guest_answer *c, const char *const *stops,
                                  size_t n_stops) {
     tars_request r = TARS_REQUEST_DEFAULTS;
     r.kind = TARS_REQUEST_GENERATE;
@@ -177,24 +116,24 @@ static void check_against_native(const heard *h, const guest_client *c, const ch
     CHECK_BYTES(h->text, result.text, result.text_length);
     CHECK_BYTES(h->last_digest, result.digests[result.n_digests - 1], 32);
     char hash[SHA256_HEX_BYTES];
-    sha256_hex(c->result.logits_hash, hash);
+    sha256_hex(c->client.result.logits_hash, hash);
     CHECK_STRING(hash, result.logits_hash);
-    CHECK_STRING(c->result.stopped ? "stop" : "length", result.finish_reason);
+    CHECK_STRING(c->client.result.stopped ? "stop" : "length", result.finish_reason);
     tars_job_destroy(job);
 }
 
 static void a_guest_answers_as_native_does(void) {
     set_up();
     static heard h;
-    static guest_client c;
+    static guest_answer c;
     guest_thread g;
     tars_error err = {0};
-    guest_client_request r = request_of(NULL, 0, 0);
+    guest_answer_request r = request_of(NULL, 0, 0);
     CHECK_INT(ask(&r, GUEST_MEMORY_BYTES, &h, &c, &g, &err), TARS_OK);
     CHECK_INT(g.status, TARS_UNAVAILABLE); /* the host went away */
     CHECK_INT(h.n_ids, 20);
     CHECK_INT(h.progress, 6);
-    CHECK_STRING(c.isa, "scalar");
+    CHECK_STRING(c.client.isa, "scalar");
     check_against_native(&h, &c, NULL, 0);
     /* stop at something that the answer has in its middle */
     char stop[8] = {0};
@@ -218,30 +157,31 @@ static void a_guest_answers_as_native_does(void) {
 static void cancelling_ends_the_answer(void) {
     set_up();
     static heard h;
-    static guest_client c;
+    static guest_answer c;
     guest_thread g;
     tars_error err = {0};
     h = (heard){.cancel_after = 3};
-    guest_client_request r = request_of(NULL, 0, 0);
+    guest_answer_request r = request_of(NULL, 0, 0);
     r.wire.max_tokens = 2000;
     r.wire.n_context = tiny->pack.hparams->context_length;
     r.wire.max_tokens = r.wire.n_context - r.wire.n_prompt;
     CHECK_INT(ask(&r, GUEST_MEMORY_BYTES, &h, &c, &g, &err), TARS_CANCELLED);
-    CHECK(c.told_cancel);
+    CHECK(c.client.told_cancel);
     CHECK(h.n_ids >= 3);
 }
 
 static void failures_of_the_guest_are_told(void) {
     set_up();
     static heard h;
-    static guest_client c;
+    static guest_answer c;
     guest_thread g;
     tars_error err = {0};
-    guest_client_request r = request_of(NULL, 0, 0);
+    guest_answer_request r = request_of(NULL, 0, 0);
     CHECK_INT(ask(&r, 48 << 10, &h, &c, &g, &err), TARS_OUT_OF_MEMORY);
-    r.model_offset = 0;
+    model_offset = 0;
     CHECK_INT(ask(&r, GUEST_MEMORY_BYTES, &h, &c, &g, &err), TARS_MALFORMED);
     CHECK(strstr(err.message, "model") != NULL);
+    model_offset = 1;
     r = request_of(NULL, 0, 0);
     r.isa = "mmx";
     CHECK_INT(ask(&r, GUEST_MEMORY_BYTES, &h, &c, &g, &err), TARS_UNAVAILABLE);
@@ -251,7 +191,7 @@ static void failures_of_the_guest_are_told(void) {
 static void bad_requests_are_refused_by_the_guest(void) {
     set_up();
     static heard h;
-    static guest_client c;
+    static guest_answer c;
     guest_thread g;
 #define FIELD(name, value) {offsetof(wire_request, name), value}
     static const struct {
@@ -267,7 +207,7 @@ static void bad_requests_are_refused_by_the_guest(void) {
 #undef FIELD
     for (size_t i = 0; i < sizeof changes / sizeof changes[0]; i++) {
         tars_error err = {0};
-        guest_client_request r = request_of("ab", 0, 0);
+        guest_answer_request r = request_of("ab", 0, 0);
         memcpy((uint8_t *)&r.wire + changes[i].offset, &changes[i].value, sizeof(uint32_t));
         if (changes[i].offset == offsetof(wire_request, n_replay)) {
             r.replay = prompt_ids;
@@ -276,7 +216,7 @@ static void bad_requests_are_refused_by_the_guest(void) {
         CHECK_INT(g.status, TARS_MALFORMED);
     }
     tars_error err = {0};
-    guest_client_request r = request_of("ab", 1, 2);
+    guest_answer_request r = request_of("ab", 1, 2);
     CHECK_INT(ask(&r, GUEST_MEMORY_BYTES, &h, &c, &g, &err), TARS_MALFORMED);
     r = request_of("\0\0", 2, 2); /* empty ones */
     CHECK_INT(ask(&r, GUEST_MEMORY_BYTES, &h, &c, &g, &err), TARS_MALFORMED);
@@ -284,35 +224,16 @@ static void bad_requests_are_refused_by_the_guest(void) {
 
 /* ---- a hostile guest ------------------------------------------------------------------- */
 
-typedef struct said {
-    wire_kind kind;
-    const void *payload;
-    size_t size_bytes;
-} said;
-
-static bool nobody(void *user) {
-    (void)user;
-    return false;
-}
-
 /* What the host makes of these frames. */
 static tars_status hear(const said *frames, size_t n, bool logits_hash, tars_error *err) {
-    static wire_area area;
     static heard h;
-    static guest_client c;
+    static guest_answer c;
     h = (heard){0};
-    wire_area_clear(&area);
-    guest_client_request r = request_of(NULL, 0, 0);
+    guest_answer_request r = request_of(NULL, 0, 0);
     r.wire.logits_hash = logits_hash;
-    guest_client_sink sink = sink_of(&h);
-    guest_client_init(&c, &area, &r, &sink);
-    wire_port port = {.in = &area.to_guest, .out = &area.to_host, .wait = nobody};
-    for (size_t i = 0; i < n; i++) {
-        CHECK_INT(
-            wire_send(&port, frames[i].kind, frames[i].payload, frames[i].size_bytes, NULL, 0, err),
-            TARS_OK);
-    }
-    return guest_client_turn(&c, err);
+    guest_answer_sink sink = sink_of(&h);
+    guest_answer_init(&c, &r, &sink);
+    return guest_says(&c.client, frames, n, err);
 }
 
 typedef struct hostile_case {
@@ -331,19 +252,14 @@ static void try_cases(const hostile_case *cases, size_t n) {
     }
 }
 
-static const wire_hello hello = {.magic = WIRE_MAGIC,
-                                 .version = WIRE_VERSION,
-                                 .arithmetic_version = ARITHMETIC_VERSION,
-                                 .isa = "scalar"};
 static const wire_token token = {.id = 3};
-#define GREETING {WIRE_HELLO, &hello, sizeof hello}
 #define TOKEN {WIRE_TOKEN, &token, sizeof token}
 
 static void a_hostile_guest_is_cut_off(void) {
     set_up();
-    wire_hello old = hello;
+    wire_hello old = guest_hello;
     old.version = 0;
-    wire_hello unknown = hello;
+    wire_hello unknown = guest_hello;
     unknown.isa[0] = 'S';
     wire_token negative = {.id = -1};
     wire_token beyond = {.id = (int32_t)tiny->pack.hparams->n_vocab};

@@ -59,12 +59,36 @@ def test_import_minilm():
     tars("import", MINILM, "--name", "all-minilm")
 
 
+def has_wasm():
+    result = subprocess.run([TARS, "tokenize", "smollm2", "a", "--runtime", "wasm"], capture_output=True)
+    return result.returncode == 0
+
+
+def test_import_in_guest():
+    need(SMOLLM2)
+    need(MINILM)
+    if not has_wasm():
+        raise Skip("runtime wasm is not in this build")
+    for path in (SMOLLM2, MINILM):
+        digests = []
+        for place in ("native", "wasm"):
+            with tempfile.TemporaryDirectory() as home:
+                environment = {**os.environ, "TARS_HOME": home}
+                command = [TARS, "import", path, "--name", "x", "--in", place, "--json"]
+                result = subprocess.run(command, capture_output=True, timeout=300, env=environment)
+                assert result.returncode == 0, f"{place}: {result.stderr.decode()}"
+                digests.append(json.loads(result.stdout)["packed_sha256"])
+        assert digests[0] == digests[1], f"{path.name}: {digests}"
+
+
 def test_token_ids():
     need(SMOLLM2)
     for item in golden("smollm2-tokens.json")["items"]:
         options = ["--special"] if item["parse_special"] else []
-        found = tars("tokenize", "smollm2", "-", *options, text=item["text"].encode())["ids"]
-        assert found == item["ids"], f"{item['text']!r}: {found}, expected {item['ids']}"
+        for place in ("native", "wasm") if has_wasm() else ("native",):
+            options_here = [*options, "--runtime", place]
+            found = tars("tokenize", "smollm2", "-", *options_here, text=item["text"].encode())["ids"]
+            assert found == item["ids"], f"{place}, {item['text']!r}: {found}, expected {item['ids']}"
 
 
 def test_first_tokens():
@@ -130,6 +154,9 @@ def test_embeddings():
             f"{item['text']!r}: {found}, expected {item['ids']}"
         )
         vector = tars("embed", "all-minilm", "-", text=text)["embeddings"][0]
+        if has_wasm():
+            guest = tars("embed", "all-minilm", "-", "--runtime", "wasm", text=text)["embeddings"][0]
+            assert guest == vector, f"{item['text']!r}: other numbers in a guest"
         assert len(vector) == len(item["embedding"])
         worst = max([worst] + [abs(a - b) for a, b in zip(vector, item["embedding"])])
     assert worst <= EMBEDDING_TOLERANCE, f"differs by {worst}, at most {EMBEDDING_TOLERANCE}"
@@ -149,7 +176,7 @@ def test_receipt():
 
 
 TESTS = [
-    test_import_smollm2, test_import_minilm, test_token_ids, test_first_tokens, test_equal_bits,
+    test_import_smollm2, test_import_minilm, test_import_in_guest, test_token_ids, test_first_tokens, test_equal_bits,
     test_perplexity, test_embeddings, test_receipt,
 ]
 

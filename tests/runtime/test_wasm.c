@@ -7,6 +7,9 @@
 #ifdef TESTS_HAS_WASM
 
 #include "api/model_api.h"
+#include "base/text.h"
+#include "runtime/guest_answer.h"
+#include "runtime/guest_import.h"
 #include "runtime/wasm/clock.h"
 #include "runtime/wasm/engine.h"
 #include "runtime/wasm/memory.h"
@@ -420,9 +423,10 @@ static tars_status enough(void *user, tars_error *err) {
 #define WRITTEN_OF_TO_HOST "65664"
 #define BYTES_OF_TO_HOST "65792"
 
-static tars_status run_guest(const wasm_engine_guest *like, text_to_module to_module,
-                             const char *data, const char *body) {
-    char text[1024];
+static tars_status run_program(const wasm_engine_guest *like, text_to_module to_module,
+                               const char *data, const char *body, const platform_mapping *weights,
+                               guest_client *client) {
+    static char text[16384];
     int n = snprintf(text, sizeof text,
                      "(module (import \"tars\" \"turn\" (func $turn (result i32)))"
                      " (memory (export \"memory\") 4) %s"
@@ -435,18 +439,23 @@ static tars_status run_guest(const wasm_engine_guest *like, text_to_module to_mo
     tars_error err = {.status = TARS_OK};
     CHECK_INT(wasm_engine_program(like, (const uint8_t *)bytes.data, bytes.size, &program, &err),
               TARS_OK);
-    static const int32_t ids[] = {1, 2, 3};
-    unsigned n_looks = 0;
-    guest_client_request request = {.n_vocab = 10, .prompt = ids};
-    request.wire = (wire_request){.max_tokens = 4, .n_prompt = 3};
-    guest_client_sink sink = {&n_looks, no_token, no_text, no_progress, enough};
-    wasm_outcome result = {0};
-    tars_status status =
-        wasm_run_program(&program, &tiny->mapping, 1 << 20, &request, &sink, &result, &err);
+    tars_status status = wasm_run_program(&program, weights, 1 << 20, client, &err);
     like->wasmtime->wasm_byte_vec_delete(&bytes);
     like->wasmtime->wasmtime_instance_pre_delete(program.ready);
     like->wasmtime->wasmtime_module_delete(program.module);
     return status;
+}
+
+static tars_status run_guest(const wasm_engine_guest *like, text_to_module to_module,
+                             const char *data, const char *body) {
+    static const int32_t ids[] = {1, 2, 3};
+    unsigned n_looks = 0;
+    guest_answer_request request = {.n_vocab = 10, .prompt = ids};
+    request.wire = (wire_request){.max_tokens = 4, .n_prompt = 3};
+    guest_answer_sink sink = {&n_looks, no_token, no_text, no_progress, enough};
+    static guest_answer told;
+    guest_answer_init(&told, &request, &sink);
+    return run_program(like, to_module, data, body, &tiny->mapping, &told.client);
 }
 
 /* None of these ends by itself, and no request has a deadline. */
@@ -491,6 +500,114 @@ static void guests_that_do_not_end_are_killed(void) {
     }
 }
 
+/* ---- in the place of the guest that imports -------------------------------------------- */
+
+static tars_status keep_packed(void *user, const void *bytes, size_t length, tars_error *err) {
+    (void)err;
+    text_buffer *packed = user;
+    text_append(packed, bytes, length);
+    return TARS_OK;
+}
+
+static tars_status read_letters(void *user, uint64_t offset, void *buffer, size_t length,
+                                tars_error *err) {
+    (void)err;
+    CHECK(offset <= 1000 && length <= 1000 - offset);
+    *(unsigned *)user += 1;
+    memset(buffer, 'x', length);
+    return TARS_OK;
+}
+
+/* Frames as bytes of a ring, in the text form of a module. */
+typedef struct frames {
+    uint8_t bytes[2048];
+    size_t length;
+} frames;
+
+static void add_frame(frames *f, wire_kind kind, const void *payload, size_t size_bytes) {
+    wire_frame head = {.size_bytes = (uint32_t)size_bytes, .kind = (uint16_t)kind};
+    memcpy(f->bytes + f->length, &head, sizeof head);
+    memcpy(f->bytes + f->length + sizeof head, payload, size_bytes);
+    f->length += sizeof head + size_bytes;
+}
+
+static const char *data_of(const frames *f) {
+    static char text[8192];
+    text_buffer t;
+    text_init(&t, text, sizeof text);
+    uint32_t written = (uint32_t)f->length;
+    text_format(&t,
+                "(data (i32.const " WRITTEN_OF_TO_HOST ") \"\\%02x\\%02x\")"
+                "(data (i32.const " BYTES_OF_TO_HOST ") \"",
+                (unsigned)(written & 255), (unsigned)(written >> 8));
+    for (size_t i = 0; i < f->length; i++) {
+        text_format(&t, "\\%02x", (unsigned)f->bytes[i]);
+    }
+    text_append_string(&t, "\")");
+    return text;
+}
+
+static void lying_importers_are_ended(void) {
+    text_to_module to_module;
+    if (!has_wasm()) {
+        return;
+    }
+    set_up();
+    const wasm_engine_guest *g = engine_of(&to_module);
+    const wire_hello hello = {.magic = WIRE_MAGIC,
+                              .version = WIRE_VERSION,
+                              .arithmetic_version = ARITHMETIC_VERSION,
+                              .isa = "wasm"};
+    const wire_read within = {.offset = 900, .length = 100};
+    const wire_read beyond = {.offset = 900, .length = 101};
+    const wire_result good = {.n_bytes = 3};
+    const wire_result forged = {.n_bytes = 3, .source_sha256 = {1}};
+    static const char turns[] = "(loop (drop (call $turn)) (br 0)) (i32.const 0)";
+    static const char loops[] = "(drop (call $turn)) (loop (br 0)) (i32.const 0)";
+    const struct {
+        wire_kind kind;
+        const void *payload;
+        size_t size_bytes;
+        const char *body;
+        tars_status expected;
+        unsigned n_reads;
+    } cases[] = {
+        {WIRE_READ, &beyond, sizeof beyond, turns, TARS_MALFORMED, 0},
+        {WIRE_READ, &within, sizeof within, turns, TARS_CANCELLED, 1}, /* and then nothing */
+        {WIRE_READ, &within, sizeof within, loops, TARS_CANCELLED, 1},
+        {WIRE_RESULT, &forged, sizeof forged, turns, TARS_MALFORMED, 0},
+        {WIRE_RESULT, &good, sizeof good, loops, TARS_OK, 0},
+    };
+    for (size_t i = 0; g && i < sizeof cases / sizeof cases[0]; i++) {
+        static guest_import im;
+        char packed[64];
+        text_buffer kept;
+        text_init(&kept, packed, sizeof packed);
+        frames f = {.length = 0};
+        unsigned n_looks = 0;
+        unsigned n_reads = 0;
+        byte_source source = {&n_reads, 1000, read_letters};
+        guest_import_request request = {.form = WIRE_GGUF, .sources = {&source}};
+        guest_import_sink sink = {{&kept, keep_packed}, &n_looks, no_progress, enough};
+        guest_import_init(&im, &request, &sink);
+        add_frame(&f, WIRE_HELLO, &hello, sizeof hello);
+        add_frame(&f, WIRE_BYTES, "abc", 3);
+        add_frame(&f, cases[i].kind, cases[i].payload, cases[i].size_bytes);
+        tars_status found = run_program(g, to_module, data_of(&f), cases[i].body, NULL, &im.client);
+        CHECK_INT(n_reads, cases[i].n_reads);
+        CHECK_STRING(packed, "abc");
+        if (found != cases[i].expected) {
+            check_fail(__FILE__, __LINE__, "case %zu: status %d, expected %d", i, (int)found,
+                       (int)cases[i].expected);
+        }
+        if (found == TARS_OK) { /* what came is checked as any packed file is */
+            pack_view view;
+            tars_error err;
+            CHECK_INT(pack_open(packed, im.n_packed, &view, &err), TARS_CORRUPT);
+        }
+    }
+}
+
 /* What a guest wrote is not there for the next one. */
 static void memory_begins_at_zero(void) {
     text_to_module to_module;
@@ -525,6 +642,7 @@ static const check_test tests[] = {
     {"guests do not disturb one another", guests_do_not_disturb_one_another},
     {"hostile programs", hostile_programs},
     {"guests that do not end are killed", guests_that_do_not_end_are_killed},
+    {"lying importers are ended", lying_importers_are_ended},
     {"memory begins at zero", memory_begins_at_zero},
     {"tear down", tear_down},
 };

@@ -26,8 +26,10 @@ static inline const char *import_self(void) {
     return path;
 }
 
+/* In the plain child; test_import_guest.c has the guest, which is compiled anew in a new store. */
 static inline importer_options import_options_of(const fixture *f, const char *name) {
-    return (importer_options){.home = f->home, .program_path = import_self(), .name = name};
+    return (importer_options){
+        .home = f->home, .program_path = import_self(), .name = name, .sandbox = "native"};
 }
 
 /* Bytes of files below HOME/models that no entry of the index accounts for: none, after any end of

@@ -195,8 +195,9 @@ static void digests_names_and_sandboxes_are_checked(void) {
     options.name = "../../x";
     CHECK_INT(importer_run(tiny, &options, NULL, &err), TARS_USAGE);
     options.name = "m";
-    options.sandbox = "wasm";
+    options.sandbox = "microvm";
     CHECK_INT(importer_run(tiny, &options, NULL, &err), TARS_UNAVAILABLE);
+    CHECK(strstr(err.hint, "--in") != NULL);
     options.sandbox = "rubber";
     CHECK_INT(importer_run(tiny, &options, NULL, &err), TARS_USAGE);
     CHECK(!fixture_exists(f.home));
@@ -553,9 +554,11 @@ static void the_child_is_not_for_hands(void) {
     char *const calls[][4] = {{"internal-import", NULL},
                               {"internal-import", "gguf", "x", NULL},
                               {"internal-import", "unpack", NULL},
-                              {"internal-import", "everything", NULL}};
-    static const int counts[] = {1, 3, 2, 2};
-    for (size_t i = 0; i < 4; i++) {
+                              {"internal-import", "everything", NULL},
+                              {"internal-import", "wasm", "/nowhere", NULL},
+                              {"internal-import", "wasm", "gguf", NULL}};
+    static const int counts[] = {1, 3, 2, 2, 3, 3};
+    for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++) {
         fflush(stdout);
         pid_t child = fork();
         if (child == 0) {

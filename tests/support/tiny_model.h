@@ -19,16 +19,11 @@ static tars_status write_file(void *user, const void *bytes, size_t length, tars
     return fwrite(bytes, 1, length, user) == length ? TARS_OK : TARS_IO;
 }
 
-static void set_up(void) {
-    if (tiny) {
-        return;
-    }
-    size_t size;
-    char *gguf = check_read_file("models/tiny.gguf", &size);
-    snprintf(packed_path, sizeof packed_path, "/tmp/tars-test-%d.tars", (int)getpid());
-    FILE *file = fopen(packed_path, "wb");
+/* Packs a GGUF file's bytes into the file `path`; the process ends when that fails. */
+static inline void pack_model(const void *gguf, size_t size, const char *path) {
+    FILE *file = fopen(path, "wb");
     if (!file) {
-        printf("    cannot write %s\n", packed_path);
+        printf("    cannot write %s\n", path);
         exit(1);
     }
     byte_source source = byte_source_memory(gguf, size);
@@ -39,12 +34,23 @@ static void set_up(void) {
     import_result result;
     tars_error err = {0};
     if (import_gguf(&source, NULL, &sink, &a, &result, &err) != TARS_OK) {
-        printf("    cannot import tiny.gguf: %s\n", err.message);
+        printf("    cannot pack %s: %s\n", path, err.message);
         exit(1);
     }
     fclose(file);
     free(memory);
+}
+
+static void set_up(void) {
+    if (tiny) {
+        return;
+    }
+    size_t size;
+    char *gguf = check_read_file("models/tiny.gguf", &size);
+    snprintf(packed_path, sizeof packed_path, "/tmp/tars-test-%d.tars", (int)getpid());
+    pack_model(gguf, size, packed_path);
     free(gguf);
+    tars_error err = {0};
     tars_context_options options = TARS_CONTEXT_OPTIONS_DEFAULTS;
     options.home = "/tmp/tars-test-home-that-is-not-there";
     if (tars_context_create(&options, &context, &err) != TARS_OK ||

@@ -67,6 +67,10 @@ static const call_row calls[] = {
     {SYS_rt_sigreturn, ALLOW},
     {SYS_sigaltstack, ALLOW},
     {SYS_restart_syscall, ALLOW},
+    {SYS_set_robust_list, ALLOW}, /* a thread that was made before may begin only now */
+#if defined(SYS_rseq)
+    {SYS_rseq, ALLOW},
+#endif
     {SYS_exit, ALLOW},
     {SYS_exit_group, ALLOW},
     {SYS_ioctl, NO_TERMINAL},

@@ -23,14 +23,27 @@ tars_status wasm_start(const platform_mapping *model, size_t arena_bytes,
     return absent(err);
 }
 
-tars_status wasm_run(const platform_mapping *model, size_t arena_bytes,
-                     guest_client_request *request, const guest_client_sink *sink,
-                     const wasm_artifacts *artifacts, wasm_outcome *outcome, tars_error *err) {
+tars_status wasm_run(const platform_mapping *model, size_t arena_bytes, guest_client *client,
+                     const wasm_artifacts *artifacts, uint64_t *start_ns, tars_error *err) {
+    (void)client;
+    return wasm_start(model, arena_bytes, artifacts, start_ns, err);
+}
+
+tars_status wasm_guest_start(const platform_mapping *model, size_t arena_bytes,
+                             const wasm_artifacts *artifacts, wasm_guest **out, tars_error *err) {
     (void)model;
     (void)arena_bytes;
-    (void)request;
-    (void)sink;
     (void)artifacts;
-    (void)outcome;
+    *out = NULL;
     return absent(err);
+}
+
+tars_status wasm_guest_serve(wasm_guest *guest, guest_client *client, tars_error *err) {
+    (void)guest;
+    (void)client;
+    return absent(err);
+}
+
+void wasm_guest_end(wasm_guest *guest) {
+    (void)guest;
 }

@@ -26,8 +26,7 @@ tars_status wasm_engine_program(const wasm_engine_guest *like, const uint8_t *pr
                                 size_t length, wasm_engine_guest *out, tars_error *err);
 /* As wasm_run (run.h), with that program and without the engine's start. */
 tars_status wasm_run_program(const wasm_engine_guest *guest, const platform_mapping *model,
-                             size_t arena_bytes, guest_client_request *request,
-                             const guest_client_sink *sink, wasm_outcome *outcome, tars_error *err);
+                             size_t arena_bytes, guest_client *client, tars_error *err);
 /* Whether the two are there, without making an engine. */
 tars_status wasm_engine_probe(tars_error *err);
 

@@ -38,13 +38,14 @@ tars_status guest_memory_create(size_t arena_bytes, const platform_mapping *mode
     *out = NULL;
     uint64_t arena_end = round_up(arena_bytes, WASM_PAGE_BYTES);
     uint64_t model_offset = round_up(arena_end, MODEL_ALIGNMENT);
-    uint64_t end = round_up(model_offset + model->size_bytes, WASM_PAGE_BYTES);
-    if (arena_bytes > RESERVED_BYTES || model->size_bytes > RESERVED_BYTES ||
+    size_t model_bytes = model ? model->size_bytes : 0;
+    uint64_t end = model ? round_up(model_offset + model_bytes, WASM_PAGE_BYTES) : arena_end;
+    if (arena_bytes > RESERVED_BYTES || model_bytes > RESERVED_BYTES ||
         end > RESERVED_BYTES - WASM_PAGE_BYTES) {
         return error_set(err, TARS_UNAVAILABLE,
                          "runtime wasm is unavailable: a model of %zu bytes and %zu bytes of "
                          "memory exceed the 4 GiB of wasm32",
-                         model->size_bytes, arena_bytes);
+                         model_bytes, arena_bytes);
     }
     guest_memory *m = take_struct();
     if (!m) {
@@ -55,7 +56,8 @@ tars_status guest_memory_create(size_t arena_bytes, const platform_mapping *mode
     if (status == TARS_OK) {
         status = platform_space_open(space, 0, (size_t)arena_end, err);
     }
-    if (status == TARS_OK) {
+    m->view = (platform_mapping){.bytes = NULL};
+    if (status == TARS_OK && model) {
         status = platform_space_map(space, (size_t)model_offset, model, &m->view, err);
     }
     if (status != TARS_OK) {

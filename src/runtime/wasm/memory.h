@@ -21,11 +21,11 @@ typedef struct guest_memory {
     size_t model_offset;
     size_t end;                /* behind the model, whole pages */
     size_t size_bytes;         /* of the linear memory now */
-    platform_mapping view;     /* the model's pages in it */
+    platform_mapping view;     /* the model's pages in it; empty without one */
     struct guest_memory *next; /* in the list of free structs */
 } guest_memory;
 
-/* UNAVAILABLE when arena and model exceed what 32-bit addresses reach. */
+/* UNAVAILABLE when arena and model exceed what 32-bit addresses reach. `model` may be NULL. */
 tars_status guest_memory_create(size_t arena_bytes, const platform_mapping *model,
                                 guest_memory **out, tars_error *err);
 void guest_memory_destroy(guest_memory *memory);

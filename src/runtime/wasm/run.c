@@ -8,25 +8,25 @@
 #include <string.h>
 
 /* What the store's data points to. */
-typedef struct guest_run {
+struct wasm_guest {
     const wasm_library *w;
     wasmtime_store_t *store;
     wasmtime_context_t *context;
     guest_memory *memory; /* owned by the instance once there is one */
     wasmtime_instance_t instance;
     wasmtime_memory_t linear;
-    bool is_serving; /* the client is set up */
-    guest_client client;
+    wire_area *area;
+    guest_client *client;   /* of the request that is served, or NULL */
     uint64_t refused_at_ns; /* when the sink first said that it is enough; 0: not yet */
     tars_status status;     /* of the host's turns */
     tars_error err;
-} guest_run;
+};
 
 enum { GRACE_MS = 100, LOOK_TICKS = 2 };
 
 /* True when a guest that goes on must be killed: it was to end its answer a while ago. */
-static bool is_overdue(guest_run *r) {
-    if (guest_client_goes_on(&r->client)) {
+static bool is_overdue(wasm_guest *r) {
+    if (guest_client_goes_on(r->client)) {
         return false;
     }
     uint64_t now_ns = platform_clock_ns();
@@ -40,8 +40,8 @@ static wasmtime_error_t *look_after(const wasmtime_context_t *context, void *dat
                                     uint64_t *deadline_delta,
                                     wasmtime_update_deadline_kind_t *kind) {
     (void)context;
-    guest_run *r = data;
-    if (r->is_serving && (r->client.has_ended || is_overdue(r))) {
+    wasm_guest *r = data;
+    if (r->client && (r->client->has_ended || is_overdue(r))) {
         return r->w->wasmtime_error_new("the host ended the guest");
     }
     *deadline_delta = LOOK_TICKS;
@@ -51,13 +51,16 @@ static wasmtime_error_t *look_after(const wasmtime_context_t *context, void *dat
 
 /* Told that its host is gone, a guest ends by itself; one that comes again is ended. */
 static wasm_trap_t *take_turn(void *store_data, bool *goes_on) {
-    guest_run *r = store_data;
-    bool had_ended = r->client.has_ended;
-    if (!had_ended) {
-        r->status = guest_client_turn(&r->client, &r->err);
-    }
-    *goes_on = r->status == TARS_OK && !r->client.has_ended;
+    wasm_guest *r = store_data;
     static const char text[] = "the host ended the guest";
+    if (!r->client) { /* it was not asked to serve */
+        return r->w->wasmtime_trap_new(text, sizeof text - 1);
+    }
+    bool had_ended = r->client->has_ended;
+    if (!had_ended) {
+        r->status = guest_client_turn(r->client, &r->err);
+    }
+    *goes_on = r->status == TARS_OK && !r->client->has_ended;
     bool is_killed = had_ended || r->status != TARS_OK || (*goes_on && is_overdue(r));
     return is_killed ? r->w->wasmtime_trap_new(text, sizeof text - 1) : NULL;
 }
@@ -70,12 +73,12 @@ tars_status wasm_probe(tars_error *err) {
     return wasm_engine_probe(err);
 }
 
-static tars_status fail(const guest_run *r, const char *what, wasmtime_error_t *error,
+static tars_status fail(const wasm_guest *r, const char *what, wasmtime_error_t *error,
                         wasm_trap_t *trap, tars_error *err) {
     return wasm_library_fail(r->w, TARS_FAILED, what, error, trap, err);
 }
 
-static tars_status instantiate(guest_run *r, const wasm_engine_guest *guest, tars_error *err) {
+static tars_status instantiate(wasm_guest *r, const wasm_engine_guest *guest, tars_error *err) {
     const wasm_library *w = r->w;
     wasm_trap_t *trap = NULL;
     r->store = w->wasmtime_store_new(guest->engine, r, NULL);
@@ -98,7 +101,7 @@ static tars_status instantiate(guest_run *r, const wasm_engine_guest *guest, tar
     return TARS_OK;
 }
 
-static tars_status export(const guest_run *r, const char *name, wasmtime_extern_kind_t kind,
+static tars_status export(const wasm_guest *r, const char *name, wasmtime_extern_kind_t kind,
                           wasmtime_extern_t *out, tars_error *err) {
     bool found =
         r->w->wasmtime_instance_export_get(r->context, &r->instance, name, strlen(name), out);
@@ -107,7 +110,7 @@ static tars_status export(const guest_run *r, const char *name, wasmtime_extern_
                : error_set(err, TARS_FAILED, "the guest program exports no %s", name);
 }
 
-static tars_status call(guest_run *r, const char *name, const uint32_t *argument, uint32_t *result,
+static tars_status call(wasm_guest *r, const char *name, const uint32_t *argument, uint32_t *result,
                         tars_error *err) {
     wasmtime_extern_t function;
     tars_status status = export(r, name, WASMTIME_EXTERN_FUNC, &function, err);
@@ -124,7 +127,7 @@ static tars_status call(guest_run *r, const char *name, const uint32_t *argument
 }
 
 /* Grows the memory over the model, and finds the rings. */
-static tars_status find_wire(guest_run *r, wire_area **area, tars_error *err) {
+static tars_status find_wire(wasm_guest *r, tars_error *err) {
     wasmtime_extern_t memory;
     tars_status status = export(r, "memory", WASMTIME_EXTERN_MEMORY, &memory, err);
     if (status != TARS_OK) {
@@ -143,20 +146,20 @@ static tars_status find_wire(guest_run *r, wire_area **area, tars_error *err) {
         (at % _Alignof(wire_area) != 0 || at > r->memory->arena_bytes - sizeof(wire_area))) {
         status = error_set(err, TARS_MALFORMED, "the guest's wire lies outside of its memory");
     }
-    *area = (wire_area *)(void *)(r->memory->space + at);
+    r->area = (wire_area *)(void *)(r->memory->space + at);
     return status;
 }
 
 /* What came of the guest, in order of what is to be believed. */
-static tars_status judge(const guest_run *r, tars_status guest, const tars_error *failure,
+static tars_status judge(const wasm_guest *r, tars_status guest, const tars_error *failure,
                          tars_error *err) {
     if (atomic_load(&r->memory->view.damaged)) {
         error_set(err, TARS_CORRUPT, "pages of the model could not be read");
         error_hint(err, "the model's file changed while it was in use: import it again");
         return TARS_CORRUPT;
     }
-    if (r->status == TARS_OK && (r->client.has_ended || r->client.check != TARS_OK)) {
-        return guest_client_status(&r->client, err);
+    if (r->status == TARS_OK && (r->client->has_ended || r->client->check != TARS_OK)) {
+        return guest_client_status(r->client, err);
     }
     if (r->status == TARS_OK && guest == TARS_OK) {
         return error_set(err, TARS_FAILED, "the guest ended without a result");
@@ -167,28 +170,21 @@ static tars_status judge(const guest_run *r, tars_status guest, const tars_error
     return r->status != TARS_OK ? r->status : guest;
 }
 
-static tars_status serve(guest_run *r, guest_client_request *request, const guest_client_sink *sink,
-                         tars_error *err) {
-    wire_area *area = NULL;
-    tars_status status = find_wire(r, &area, err);
-    if (status != TARS_OK) {
-        return status;
-    }
-    request->model_offset = r->memory->model_offset;
-    request->memory_bytes = r->memory->arena_bytes;
-    guest_client_init(&r->client, area, request, sink);
-    r->is_serving = true;
-    uint32_t arena_end = (uint32_t)r->memory->arena_bytes;
+tars_status wasm_guest_serve(wasm_guest *r, guest_client *client, tars_error *err) {
+    const guest_memory *m = r->memory;
+    guest_client_connect(client, r->area, m->model_offset, m->view.size_bytes, m->arena_bytes);
+    r->client = client;
+    uint32_t arena_end = (uint32_t)m->arena_bytes;
     uint32_t guest_status = 0;
     tars_error failure = {.status = TARS_OK};
-    status = call(r, "tars_serve", &arena_end, &guest_status, &failure);
-    if (status == TARS_OK && r->status == TARS_OK && !r->client.has_ended) {
-        r->status = guest_client_turn(&r->client, &r->err); /* what it said last */
+    tars_status status = call(r, "tars_serve", &arena_end, &guest_status, &failure);
+    if (status == TARS_OK && r->status == TARS_OK && !client->has_ended) {
+        r->status = guest_client_turn(client, &r->err); /* what it said last */
     }
     return judge(r, status, &failure, err);
 }
 
-static void end(guest_run *r) {
+void wasm_guest_end(wasm_guest *r) {
     if (!r) {
         return;
     }
@@ -201,10 +197,10 @@ static void end(guest_run *r) {
     free(r);
 }
 
-/* A fresh instance over the model, in *out; to be given back with end(). */
+/* A fresh instance over the model, its rings found. */
 static tars_status begin(const wasm_engine_guest *guest, const platform_mapping *model,
-                         size_t arena_bytes, guest_run **out, tars_error *err) {
-    guest_run *r = calloc(1, sizeof *r);
+                         size_t arena_bytes, wasm_guest **out, tars_error *err) {
+    wasm_guest *r = calloc(1, sizeof *r);
     *out = NULL;
     if (!r) {
         error_set(err, TARS_OUT_OF_MEMORY, "no memory for the state of a guest");
@@ -217,60 +213,58 @@ static tars_status begin(const wasm_engine_guest *guest, const platform_mapping 
         status = instantiate(r, guest, err);
     }
     if (status == TARS_OK) {
+        status = find_wire(r, err);
+    }
+    if (status == TARS_OK) {
         *out = r;
     } else {
-        end(r);
+        wasm_guest_end(r);
     }
     return status;
 }
 
 tars_status wasm_run_program(const wasm_engine_guest *guest, const platform_mapping *model,
-                             size_t arena_bytes, guest_client_request *request,
-                             const guest_client_sink *sink, wasm_outcome *outcome,
-                             tars_error *err) {
-    guest_run *r = NULL;
-    uint64_t begin_ns = platform_clock_ns();
+                             size_t arena_bytes, guest_client *client, tars_error *err) {
+    wasm_guest *r = NULL;
     tars_status status = begin(guest, model, arena_bytes, &r, err);
     if (status == TARS_OK) {
-        outcome->start_ns = platform_clock_ns() - begin_ns;
-        status = serve(r, request, sink, err);
-        outcome->isa = r->is_serving ? r->client.isa : "";
-        outcome->stopped = r->client.result.stopped != 0;
-        outcome->memory_bytes = r->client.result.memory_bytes;
-        sha256_final(&r->client.hash, outcome->logits_hash);
+        status = wasm_guest_serve(r, client, err);
     }
-    end(r);
+    wasm_guest_end(r);
     return status;
 }
 
-tars_status wasm_run(const platform_mapping *model, size_t arena_bytes,
-                     guest_client_request *request, const guest_client_sink *sink,
-                     const wasm_artifacts *artifacts, wasm_outcome *outcome, tars_error *err) {
+tars_status wasm_guest_start(const platform_mapping *model, size_t arena_bytes,
+                             const wasm_artifacts *artifacts, wasm_guest **out, tars_error *err) {
     const wasm_engine_guest *guest;
-    uint64_t begin_ns = platform_clock_ns();
+    *out = NULL;
     tars_status status = wasm_engine_get(take_turn, artifacts, &guest, err);
-    uint64_t engine_ns = platform_clock_ns() - begin_ns;
+    return status == TARS_OK ? begin(guest, model, arena_bytes, out, err) : status;
+}
+
+tars_status wasm_run(const platform_mapping *model, size_t arena_bytes, guest_client *client,
+                     const wasm_artifacts *artifacts, uint64_t *start_ns, tars_error *err) {
+    wasm_guest *r = NULL;
+    uint64_t begin_ns = platform_clock_ns();
+    tars_status status = wasm_guest_start(model, arena_bytes, artifacts, &r, err);
+    *start_ns = platform_clock_ns() - begin_ns;
     if (status == TARS_OK) {
-        status = wasm_run_program(guest, model, arena_bytes, request, sink, outcome, err);
-        outcome->start_ns += engine_ns;
+        status = wasm_guest_serve(r, client, err);
     }
+    wasm_guest_end(r);
     return status;
 }
 
 tars_status wasm_start(const platform_mapping *model, size_t arena_bytes,
                        const wasm_artifacts *artifacts, uint64_t *start_ns, tars_error *err) {
     const wasm_engine_guest *guest;
-    guest_run *r = NULL;
+    wasm_guest *r = NULL;
     tars_status status = wasm_engine_get(take_turn, artifacts, &guest, err);
     uint64_t begin_ns = platform_clock_ns();
     if (status == TARS_OK) {
         status = begin(guest, model, arena_bytes, &r, err);
-    }
-    if (status == TARS_OK) {
-        wire_area *area;
-        status = find_wire(r, &area, err);
         *start_ns = platform_clock_ns() - begin_ns;
     }
-    end(r);
+    wasm_guest_end(r);
     return status;
 }

@@ -12,20 +12,20 @@ bool wasm_is_built_in(void);
 /* Whether guests can run here. UNAVAILABLE with the reason. */
 tars_status wasm_probe(tars_error *err);
 
-typedef struct wasm_outcome {
-    uint64_t start_ns; /* until the guest can run, the engine's own start included */
-    bool stopped;      /* the answer ended by itself or at a stop text */
-    const char *isa;   /* the guest's kernels, "" when it did not come so far */
-    uint64_t memory_bytes;
-    uint8_t logits_hash[SHA256_DIGEST_BYTES]; /* of the digests that came */
-} wasm_outcome;
+/* `model` may be NULL: the guest has none then. `arena_bytes`: the guest's private memory. A guest
+ * that does not end soon after the client's check refused, or after its result, is killed.
+ * `artifacts` may be NULL. *start_ns: until the guest could run, the engine's own start included.
+ */
+tars_status wasm_run(const platform_mapping *model, size_t arena_bytes, guest_client *client,
+                     const wasm_artifacts *artifacts, uint64_t *start_ns, tars_error *err);
 
-/* `request` gets its model_offset here. `arena_bytes`: the guest's private memory. A guest that
- * does not end soon after the sink's check refused, or after its result, is killed. `artifacts` may
- * be NULL. */
-tars_status wasm_run(const platform_mapping *model, size_t arena_bytes,
-                     guest_client_request *request, const guest_client_sink *sink,
-                     const wasm_artifacts *artifacts, wasm_outcome *outcome, tars_error *err);
+/* The same in parts, for a process that gives up its rights in between: after the start a guest
+ * needs memory, time and what its client does. It serves one request; end it in any case. */
+typedef struct wasm_guest wasm_guest;
+tars_status wasm_guest_start(const platform_mapping *model, size_t arena_bytes,
+                             const wasm_artifacts *artifacts, wasm_guest **out, tars_error *err);
+tars_status wasm_guest_serve(wasm_guest *guest, guest_client *client, tars_error *err);
+void wasm_guest_end(wasm_guest *guest);
 
 /* Makes an instance, calls it once and ends it: the time until the call returned, without the
  * engine's own start. */

@@ -1,0 +1,65 @@
+#include "store/import_guest.h"
+
+#include "store/code_store.h"
+
+#include <string.h>
+
+#define ARENA_BYTES (UINT64_C(2) << 30) /* opened, touched only as needed */
+#define MIN_ARENA_BYTES (UINT64_C(64) << 20)
+
+tars_status import_guest_start(import_guest *g, const char *home, tars_error *err) {
+    code_store store = {.home = home};
+    wasm_artifacts artifacts = code_store_artifacts(&store);
+    memset(g, 0, sizeof *g);
+    g->memory_bytes = ARENA_BYTES;
+    tars_status status = TARS_FAILED;
+    while (status != TARS_OK) {
+        status = wasm_guest_start(NULL, (size_t)g->memory_bytes, &artifacts, &g->instance, err);
+        if (status != TARS_OK && g->memory_bytes / 2 < MIN_ARENA_BYTES) {
+            break;
+        }
+        g->memory_bytes = status == TARS_OK ? g->memory_bytes : g->memory_bytes / 2;
+    }
+    if (status == TARS_UNAVAILABLE) {
+        error_hint(err, "use --in native: a child process with a system-call filter");
+    }
+    return status;
+}
+
+/* What the guest's progress calls, and what cancels it. */
+typedef struct watcher {
+    const import_options *options;
+    bool is_cancelled;
+} watcher;
+
+static void watch(void *user, uint64_t done, uint64_t total) {
+    watcher *w = user;
+    const import_options *o = w->options;
+    w->is_cancelled =
+        w->is_cancelled || (o->progress && !o->progress(o->progress_user, done, total));
+}
+
+static tars_status check(void *user, tars_error *err) {
+    const watcher *w = user;
+    return w->is_cancelled ? error_set(err, TARS_CANCELLED, "the import was cancelled") : TARS_OK;
+}
+
+tars_status import_guest_run(import_guest *g, const guest_import_request *request,
+                             const import_options *options, const byte_sink *sink,
+                             import_result *out, tars_error *err) {
+    watcher w = {.options = options};
+    guest_import_sink told = {.packed = *sink, .user = &w, .progress = watch, .check = check};
+    guest_import_init(&g->talk, request, &told);
+    tars_status status = wasm_guest_serve(g->instance, &g->talk.client, err);
+    if (status == TARS_OK) {
+        out->packed_bytes = g->talk.n_packed;
+        memcpy(out->source_sha256, g->talk.client.result.source_sha256, SHA256_DIGEST_BYTES);
+        sha256_final(&g->talk.hash, out->packed_sha256);
+    }
+    return status;
+}
+
+void import_guest_end(import_guest *g) {
+    wasm_guest_end(g->instance);
+    g->instance = NULL;
+}
