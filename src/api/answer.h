@@ -1,34 +1,23 @@
-/* One answer while it is made, here or in a guest: what both ways share. Ownership: the job owns
- * what the answer collects; the rest lives as long as job_run_generate runs. */
+/* One answer while it is made, whichever runtime makes it. Ownership: the job owns what the answer
+ * collects; the rest lives as long as job_run_generate runs. */
 #ifndef API_ANSWER_H
 #define API_ANSWER_H
 
-#include "api/decoder.h"
-#include "engine/generation.h"
+#include "api/job.h"
+#include "runtime/guest_answer.h"
+#include "runtime/native/decoder.h"
 
-typedef struct answer {
-    tars_job *job;
-    tokenizer_text stops[STOP_TEXT_MAX_COUNT];
-    bool out_of_memory; /* while text was added */
-    /* made here */
-    decoder d;
-    generation generation;
-    int32_t *ids; /* [max_tokens] */
-    sampler_candidate *candidates;
-    /* made in a guest */
-    uint64_t first_token_ns;
-} answer;
+struct tars_session {
+    tars_model *model;
+    void *memory; /* of kept.cache */
+    size_t memory_bytes;
+    decoder_session kept;
+    atomic_uint busy;
+};
 
-/* Tokens that the request allows and the context has room for, at least 1. */
-size_t answer_tokens(const tars_job *job);
-/* The generation's hooks (generation.h); `user` is the answer. */
-tars_status answer_check(void *user, tars_error *err);
-void answer_progress(void *user, size_t done, size_t total);
-tars_status answer_take_token(void *user, int32_t id, const float *logits, const uint8_t *digest,
-                              tars_error *err);
-bool answer_take_text(void *user, const char *bytes, size_t length);
+enum { DECODER_DEFAULT_BATCH = 256 };
 
-/* Makes it in a fresh instance of the sandboxed engine. */
-tars_status answer_in_guest(answer *a, tars_error *err);
+/* How the job's decoder would be set up for a context of so many tokens. */
+decoder_settings job_decoder_settings(const tars_job *job, size_t n_context);
 
 #endif

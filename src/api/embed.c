@@ -1,6 +1,5 @@
 /* Embeddings: texts are independent, so each worker takes the next one. */
-#include "api/decoder.h"
-#include "api/guest.h"
+#include "api/serve.h"
 #include "api/tokenize.h"
 #include "runtime/guest_embed.h"
 
@@ -187,8 +186,7 @@ static tars_status run_in_guest(embedding_work *w, tars_error *err) {
     uint64_t memory = FIXED_BYTES + model_memory_bytes(&m->pack) +
                       encoder_memory_bytes(&m->engine, longest) + w->n_embd * sizeof(float) +
                       w->n_texts * sizeof *lengths + w->offsets[w->n_texts] * sizeof *w->ids;
-    tars_status status =
-        lengths && told ? decoder_check_memory(job, memory, err) : job_no_memory(err);
+    tars_status status = lengths && told ? job_check_memory(job, memory, err) : job_no_memory(err);
     if (status == TARS_OK) {
         for (size_t i = 0; i < w->n_texts; i++) {
             lengths[i] = (uint32_t)(w->offsets[i + 1] - w->offsets[i]);
@@ -197,7 +195,7 @@ static tars_status run_in_guest(embedding_work *w, tars_error *err) {
         guest_embed_init(told, &request);
         uint64_t begin_ns = platform_clock_ns();
         uint64_t start_ns = 0;
-        status = guest_run(job, memory, &told->client, &start_ns, err);
+        status = job_serve(job, memory, &told->client, &start_ns, err);
         uint64_t ready_ns = begin_ns + start_ns;
         job->usage.start_ms = (double)(ready_ns - job->submitted_ns) / 1e6;
         job->usage.prompt_ms = (double)(platform_clock_ns() - ready_ns) / 1e6;

@@ -60,8 +60,6 @@ tars_status job_run_tokenize(tars_job *job, tars_error *err);
 tars_status job_run_detokenize(tars_job *job, tars_error *err);
 tars_status job_run_perplexity(tars_job *job, tars_error *err);
 
-/* What a guest needs besides the buffers of the forward pass. */
-uint64_t guest_state_bytes(const tars_job *job, size_t n_context);
 /* Private memory of the request, 0 when it overflows. */
 uint64_t job_estimate_bytes(const tars_job *job, size_t n_prompt);
 

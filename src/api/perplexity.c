@@ -1,6 +1,7 @@
 /* Perplexity over windows that do not overlap; the second half of each is scored (llama.cpp's
  * method): logits at positions n/2 … n − 2 predict the tokens n/2 + 1 … n − 1. */
-#include "api/decoder.h"
+#include "api/answer.h"
+#include "api/serve.h"
 
 #include "engine/arith.h"
 
@@ -89,17 +90,18 @@ tars_status job_run_perplexity(tars_job *job, tars_error *err) {
     job->n_context = (uint32_t)window;
     scoring s = {.job = job};
     size_t batch = r->batch_size > 0 ? r->batch_size : 64; /* logits of all of them are kept */
-    tars_request smaller = *r;
-    smaller.batch_size = (uint32_t)(batch < window ? batch : window);
-    smaller.session = NULL;
-    job->request = &smaller;
-    status = decoder_open(&s.d, job, window, smaller.batch_size, err);
+    decoder_settings settings = job_decoder_settings(job, window);
+    settings.session = NULL;
+    settings.max_tokens = settings.max_outputs = batch < window ? batch : window;
+    status = job_check_memory(job, decoder_memory_bytes(&settings), err);
+    if (status == TARS_OK) {
+        status = decoder_open(&s.d, &settings, err);
+    }
     if (status == TARS_OK) {
         uint64_t begin = platform_clock_ns();
         status = score_all(&s, window, err);
         job->usage.prompt_ms = (double)(platform_clock_ns() - begin) / 1e6;
         decoder_close(&s.d);
     }
-    job->request = r;
     return status;
 }

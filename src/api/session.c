@@ -1,4 +1,4 @@
-#include "api/decoder.h"
+#include "api/answer.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -35,18 +35,18 @@ tars_status tars_session_create(tars_context *context, tars_model *m,
         return error_set(err, TARS_OUT_OF_MEMORY, "a cache for %u tokens does not fit", n_context);
     }
     s->model = m;
-    s->n_context = n_context;
-    s->ids = calloc(n_context, sizeof *s->ids);
+    s->kept.n_context = n_context;
+    s->kept.ids = calloc(n_context, sizeof *s->kept.ids);
     tars_status status =
-        s->ids ? platform_reserve(bytes, false, &s->memory, err)
-               : error_set(err, TARS_OUT_OF_MEMORY, "no memory for %u token ids", n_context);
+        s->kept.ids ? platform_reserve(bytes, false, &s->memory, err)
+                    : error_set(err, TARS_OUT_OF_MEMORY, "no memory for %u token ids", n_context);
     if (status != TARS_OK) {
-        free(s->ids);
+        free(s->kept.ids);
         free(s);
         return status;
     }
     s->memory_bytes = bytes;
-    kv_cache_init(&s->cache, p, kv, n_context, s->memory);
+    kv_cache_init(&s->kept.cache, p, kv, n_context, s->memory);
     *out = s;
     return TARS_OK;
 }
@@ -56,10 +56,10 @@ void tars_session_destroy(tars_session *session) {
         return;
     }
     platform_release(session->memory, session->memory_bytes);
-    free(session->ids);
+    free(session->kept.ids);
     free(session);
 }
 
 void tars_session_reset(tars_session *session) {
-    session->cache.length = 0;
+    session->kept.cache.length = 0;
 }

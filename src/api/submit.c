@@ -1,4 +1,4 @@
-#include "api/decoder.h"
+#include "api/answer.h"
 
 #include "base/text.h"
 #include "runtime/guest_client.h"
@@ -245,7 +245,7 @@ static tars_status check_request(tars_job *job, const job_kind *kind, tars_error
     }
     job->kv_type = f32 ? KV_F32 : KV_F16;
     if (r->session) {
-        job->kv_type = r->session->cache.type;
+        job->kv_type = r->session->kept.cache.type;
     }
     job->n_threads = r->policy.n_threads > 0 ? r->policy.n_threads : platform_cpu_count();
     return status == TARS_OK ? set_up_sampling(job, err) : status;
@@ -355,23 +355,6 @@ void tars_job_destroy(tars_job *job) {
     }
     free(job->logits);
     free(job);
-}
-
-uint64_t job_estimate_bytes(const tars_job *job, size_t n_prompt) {
-    const tars_request *r = job->request;
-    uint64_t wanted = r->limits.context;
-    if (wanted == 0) {
-        wanted = (uint64_t)n_prompt + r->limits.max_tokens;
-    }
-    uint64_t trained = r->model->pack.hparams->context_length;
-    size_t n_context = (size_t)(wanted < trained ? wanted : trained);
-    bool in_guest = job_in_guest(job); /* one thread, and a cache of its own whatever the session */
-    size_t batch = r->batch_size > 0 ? r->batch_size : DECODER_DEFAULT_BATCH;
-    uint64_t pass = decoder_memory_bytes(r->model, n_context > 0 ? n_context : 1, job->kv_type,
-                                         batch < n_context ? batch : n_context, 1,
-                                         in_guest ? 1 : job->n_threads, r->float_activations,
-                                         r->session != NULL && !in_guest);
-    return pass > 0 && in_guest ? pass + guest_state_bytes(job, n_context) : pass;
 }
 
 tars_status tars_estimate(tars_context *context, const tars_request *request,

@@ -1,5 +1,5 @@
 /* Tokenizing in a sandbox: the model's tables and its chat template are interpreted there. */
-#include "api/guest.h"
+#include "api/serve.h"
 #include "api/tokenize.h"
 #include "runtime/guest_text.h"
 
@@ -81,7 +81,7 @@ static tars_status run(collector *c, guest_encode_request *r, uint64_t longest, 
     guest_encode_sink sink = {.user = c, .ids = add_ids, .pieces = add_pieces, .check = check};
     guest_encode_init(told, r, &sink);
     uint64_t start_ns;
-    tars_status status = guest_run(job, memory + encode_bytes, &told->client, &start_ns, err);
+    tars_status status = job_serve(job, memory + encode_bytes, &told->client, &start_ns, err);
     if (status == TARS_OK) {
         job->isa = told->client.isa;
         job->usage.bytes_in = told->client.result.n_bytes;
@@ -185,7 +185,7 @@ tars_status detokenize_in_guest(tars_job *job, tars_error *err) {
     uint64_t memory =
         FIXED_BYTES + model_memory_bytes(&request->model->pack) + request->n_ids * sizeof(int32_t);
     uint64_t start_ns;
-    tars_status status = guest_run(job, memory, &told->client, &start_ns, err);
+    tars_status status = job_serve(job, memory, &told->client, &start_ns, err);
     if (status == TARS_OK) {
         job->isa = told->client.isa;
     }

@@ -95,3 +95,7 @@ void guest_answer_init(guest_answer *a, const guest_answer_request *request,
     };
     guest_client_init(&a->client, &answers, &own);
 }
+
+guest_answer *guest_answer_of(guest_client *client) {
+    return client && client->kind == &answers ? of(client) : NULL;
+}

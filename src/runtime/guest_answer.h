@@ -12,6 +12,9 @@ typedef struct guest_answer_request {
     const int32_t *prompt; /* [wire.n_prompt] */
     const int32_t *replay; /* [wire.n_replay] */
     const char *stops;     /* [wire.stop_bytes] */
+    /* What only an engine in this process can do; a guest is never asked for it. */
+    struct decoder_session *session; /* what is kept between requests, or NULL */
+    bool float_activations;
 } guest_answer_request;
 
 /* Called on the thread that takes the turns; `user` is handed to each. */
@@ -19,6 +22,9 @@ typedef struct guest_answer_sink {
     void *user;
     /* digest is NULL unless digests were asked for. */
     tars_status (*token)(void *user, int32_t id, const uint8_t *digest, tars_error *err);
+    /* The logits that a token was chosen from, before it; NULL: they are not wanted. From an engine
+     * in this process only. */
+    tars_status (*logits)(void *user, const float *logits, tars_error *err);
     tars_status (*text)(void *user, const char *bytes, size_t length, tars_error *err);
     void (*progress)(void *user, uint64_t done, uint64_t total);
     tars_status (*check)(void *user, tars_error *err); /* as in guest_client_request */
@@ -32,9 +38,14 @@ typedef struct guest_answer {
     uint64_t n_prompt_done;
     uint32_t n_tokens;
     sha256_context hash; /* over all digests that came */
+    /* from an engine in this process: */
+    uint64_t n_cached; /* tokens of the prompt that the session had */
+    uint64_t hash_ns;  /* that the digests took */
 } guest_answer;
 
 void guest_answer_init(guest_answer *a, const guest_answer_request *request,
                        const guest_answer_sink *sink);
+/* The answer that the client is part of; NULL for a client of another kind. */
+guest_answer *guest_answer_of(guest_client *client);
 
 #endif

@@ -1,7 +1,9 @@
 #include "runtime/registry.h"
 
 #include "runtime/cuda/probe.h"
+#include "runtime/native/models.h"
 #include "runtime/process/programs.h"
+#include "runtime/wasm/models.h"
 #include "runtime/wasm/programs.h"
 #include "runtime/wasm/run.h"
 
@@ -27,10 +29,10 @@ static tars_status microvm_probe(tars_error *err) {
 }
 
 const runtime_row runtime_rows[] = {
-    {"native", ISOLATION_PROCESS, yes, native_probe, {&process_programs}},
-    {"wasm", ISOLATION_SANDBOX, wasm_is_built_in, wasm_probe, {&stranger_programs}},
-    {"microvm", ISOLATION_MICROVM, no, microvm_probe, {NULL}},
-    {"cuda", ISOLATION_PROCESS, no, cuda_probe, {NULL}},
+    {"native", ISOLATION_PROCESS, yes, native_probe, {&process_programs, &native_models}},
+    {"wasm", ISOLATION_SANDBOX, wasm_is_built_in, wasm_probe, {&stranger_programs, &wasm_models}},
+    {"microvm", ISOLATION_MICROVM, no, microvm_probe, {NULL, NULL}},
+    {"cuda", ISOLATION_PROCESS, no, cuda_probe, {NULL, NULL}},
 };
 const size_t runtime_row_count = sizeof runtime_rows / sizeof runtime_rows[0];
 

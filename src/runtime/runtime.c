@@ -128,7 +128,8 @@ tars_status runtime_open(const runtime_row *row, const runtime_source *source, r
     const runtime_functions *f = row->functions[source->kind];
     if (!f) {
         return error_set(err, TARS_UNAVAILABLE,
-                         "unavailable: runtime %s runs no programs in this version", row->name);
+                         "unavailable: runtime %s runs no %s in this version", row->name,
+                         source->kind == RUNTIME_MODEL ? "models" : "programs");
     }
     runtime_image *image = calloc(1, sizeof *image);
     if (!image) {
@@ -242,6 +243,38 @@ static void count_request(runtime_image *image, tars_status status, const runtim
     platform_mutex_unlock(&image->lock);
 }
 
+/* The client's own check and the submission's, as one. */
+typedef struct joined_check {
+    runtime_instance *instance;
+    tars_status (*check)(void *user, tars_error *err);
+    void *user;
+} joined_check;
+
+static tars_status check_both(void *user, tars_error *err) {
+    const joined_check *j = user;
+    if (!goes_on(j->instance)) {
+        return error_set(err, TARS_CANCELLED, "the request was cancelled");
+    }
+    return j->check ? j->check(j->user, err) : TARS_OK;
+}
+
+static tars_status poll_instance(runtime_instance *instance, runtime_outcome *out,
+                                 tars_error *err) {
+    const runtime_functions *f = instance->image->functions;
+    runtime_control control = {goes_on, instance};
+    guest_client *client = instance->request->client;
+    if (!client) {
+        return f->poll(instance->own, instance->request, &control, out, err);
+    }
+    joined_check joined = {instance, client->request.check, client->request.user};
+    client->request.check = check_both;
+    client->request.user = &joined;
+    tars_status status = f->poll(instance->own, instance->request, &control, out, err);
+    client->request.check = joined.check;
+    client->request.user = joined.user;
+    return status;
+}
+
 tars_status runtime_poll(runtime_instance *instance, runtime_outcome *out, tars_error *err) {
     memset(out, 0, sizeof *out);
     out->exit_code = -1;
@@ -250,10 +283,8 @@ tars_status runtime_poll(runtime_instance *instance, runtime_outcome *out, tars_
     if (status != TARS_OK) {
         return status;
     }
-    runtime_control control = {goes_on, instance};
     if (goes_on(instance)) {
-        status =
-            instance->image->functions->poll(instance->own, instance->request, &control, out, err);
+        status = poll_instance(instance, out, err);
     } else {
         status = error_set(err, TARS_CANCELLED, "the request was cancelled");
     }

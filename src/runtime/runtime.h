@@ -16,6 +16,9 @@
 #ifndef RUNTIME_RUNTIME_H
 #define RUNTIME_RUNTIME_H
 
+#include "engine/kernels/kernels.h"
+#include "engine/model.h"
+#include "engine/tokenizer/tokenizer.h"
 #include "platform/platform.h"
 #include "runtime/guest_client.h"
 #include "runtime/profile.h"
@@ -36,7 +39,19 @@ typedef struct runtime_limits {
     uint32_t n_files, n_threads, table_elements;
 } runtime_limits;
 
-typedef enum runtime_image_kind { RUNTIME_PROGRAM, RUNTIME_IMAGE_KINDS } runtime_image_kind;
+typedef enum runtime_image_kind {
+    RUNTIME_PROGRAM,
+    RUNTIME_MODEL, /* the engine over a model */
+    RUNTIME_IMAGE_KINDS
+} runtime_image_kind;
+
+/* An opened model. A sandbox takes the mapping alone and opens it again inside. */
+typedef struct runtime_model {
+    const platform_mapping *mapping;
+    const model *engine;
+    const tokenizer *tokenizer;
+    const kernel_table *kernels; /* for an engine in this process */
+} runtime_model;
 
 typedef struct runtime_source {
     runtime_image_kind kind;
@@ -44,6 +59,7 @@ typedef struct runtime_source {
     const uint8_t *bytes; /* what it holds, where a runtime takes that; or NULL */
     size_t length;
     const runtime_limits *limits;    /* the most that any instance will have */
+    const runtime_model *model;      /* of RUNTIME_MODEL; NULL: the engine alone */
     const wasm_artifacts *artifacts; /* where compiled code is kept, or NULL */
 } runtime_source;
 
@@ -54,8 +70,11 @@ typedef struct runtime_folder {
     bool writable;
 } runtime_folder;
 
-/* A program's world. The first folder is its working folder, where the runtime has such. */
 typedef struct runtime_request {
+    /* Of a model: what the engine is asked and who takes it; in a sandbox it goes over the wire.
+     * Its check ends it, as goes_on of the submission does. */
+    guest_client *client;
+    /* Of a program, its world. The first folder is its working folder, where there is such. */
     const char *const *arguments;   /* argv, argv[0] included, NULL at the end */
     const char *const *environment; /* "K=V", NULL at the end; nothing else is in it */
     const runtime_folder *folders;

@@ -452,7 +452,11 @@ static tars_status run_guest(const wasm_engine_guest *like, text_to_module to_mo
     unsigned n_looks = 0;
     guest_answer_request request = {.n_vocab = 10, .prompt = ids};
     request.wire = (wire_request){.max_tokens = 4, .n_prompt = 3};
-    guest_answer_sink sink = {&n_looks, no_token, no_text, no_progress, enough};
+    guest_answer_sink sink = {.user = &n_looks,
+                              .token = no_token,
+                              .text = no_text,
+                              .progress = no_progress,
+                              .check = enough};
     static guest_answer told;
     guest_answer_init(&told, &request, &sink);
     return run_program(like, to_module, data, body, &tiny->mapping, &told.client);

@@ -1,0 +1,79 @@
+#include "api/serve.h"
+
+#include "base/text.h"
+#include "store/code_store.h"
+
+/* "12.3 MiB" without floating point. */
+static void format_size(uint64_t bytes, char *out, size_t size) {
+    text_buffer text;
+    text_init(&text, out, size);
+    uint64_t tenths = bytes / (1024 * 1024 / 10);
+    text_format(&text, "%llu.%llu MiB", (unsigned long long)(tenths / 10),
+                (unsigned long long)(tenths % 10));
+}
+
+tars_status job_check_memory(const tars_job *job, uint64_t needed, tars_error *err) {
+    platform_memory_info memory = {0};
+    uint64_t limit = job->request->limits.memory_bytes;
+    if (limit == 0 && platform_memory(&memory, NULL) == TARS_OK) {
+        limit = memory.available_bytes;
+    }
+    if (needed != 0 && (limit == 0 || needed <= limit)) {
+        return TARS_OK;
+    }
+    char wanted[32];
+    char there[32];
+    format_size(needed, wanted, sizeof wanted);
+    format_size(limit, there, sizeof there);
+    error_set(err, TARS_OUT_OF_MEMORY, "the request needs about %s besides the model, %s are there",
+              needed ? wanted : "more than can be counted", there);
+    error_hint(err, "ask for a shorter context (--context) or a smaller model");
+    return TARS_OUT_OF_MEMORY;
+}
+
+static tars_status serve_once(runtime_image *image, guest_client *client, uint64_t *start_ns,
+                              tars_error *err) {
+    runtime_instance *instance = NULL;
+    runtime_outcome outcome = {0};
+    runtime_request request = {.client = client};
+    tars_status status = runtime_spawn(image, NULL, runtime_profile_find("strict"), &instance, err);
+    if (status == TARS_OK) {
+        status = runtime_submit(instance, &request, NULL, NULL, err);
+    }
+    if (status == TARS_OK) {
+        status = runtime_poll(instance, &outcome, err);
+    }
+    *start_ns = outcome.usage.start_ns;
+    runtime_outcome_free(&outcome);
+    (void)runtime_kill(instance, NULL); /* it has ended, or never ran */
+    return status;
+}
+
+tars_status job_serve(tars_job *job, uint64_t memory_bytes, guest_client *client,
+                      uint64_t *start_ns, tars_error *err) {
+    const tars_model *m = job->request->model;
+    code_store store = {.home = job->context->home};
+    wasm_artifacts artifacts = code_store_artifacts(&store);
+    runtime_model what = {.mapping = &m->mapping,
+                          .engine = &m->engine,
+                          .tokenizer = &m->tokenizer,
+                          .kernels = job->kernels};
+    runtime_limits limits = {.memory_bytes = memory_bytes, .n_threads = job->n_threads};
+    runtime_source source = {.kind = RUNTIME_MODEL,
+                             .path = m->entry.name,
+                             .model = &what,
+                             .limits = &limits,
+                             .artifacts = &artifacts};
+    runtime_image *image = NULL;
+    *start_ns = 0;
+    tars_status status = runtime_open(job->runtime, &source, &image, err);
+    if (status == TARS_OK) {
+        status = serve_once(image, client, start_ns, err);
+        runtime_close(image);
+    }
+    if (store.trouble[0] != '\0') {
+        context_log(job->context, CONTEXT_LOG_WARNING,
+                    "the guest was compiled anew, or is not kept: %s", store.trouble);
+    }
+    return status;
+}
