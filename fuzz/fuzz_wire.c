@@ -102,7 +102,11 @@ static void answers(const uint8_t *data, size_t size) {
     size_t n_tokens = 0;
     guest_answer_request request = {.n_vocab = N_VOCAB, .prompt = prompt};
     request.wire = (wire_request){.max_tokens = MAX_TOKENS, .n_prompt = 3};
-    guest_answer_sink sink = {&n_tokens, hear_token, hear_text, hear_progress, go_on};
+    guest_answer_sink sink = {.user = &n_tokens,
+                              .token = hear_token,
+                              .text = hear_text,
+                              .progress = hear_progress,
+                              .check = go_on};
     guest_answer_init(&a, &request, &sink);
     talk_to_host(&a.client, data, size);
 }
