@@ -119,7 +119,10 @@ static tars_status run(answer *a, const guest_answer_request *request, tars_erro
                               .check = answer_check};
     uint64_t memory = guest_bytes(a->job, request);
     guest_answer *told = malloc(sizeof *told);
-    tars_status status = told ? decoder_check_memory(a->job, memory, err) : job_no_memory(err);
+    if (!told) {
+        return job_no_memory(err);
+    }
+    tars_status status = decoder_check_memory(a->job, memory, err);
     if (status == TARS_OK) {
         uint64_t begin_ns = platform_clock_ns();
         uint64_t start_ns = 0;
