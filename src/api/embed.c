@@ -89,6 +89,10 @@ static tars_status tokenize_all(tars_job *job, size_t *offsets, tars_error *err)
         status = offsets[i + 1] > offsets[i] ? TARS_OK : tokenize_empty(err);
     }
     job->usage.prompt_tokens = status == TARS_OK ? offsets[r->n_texts] : 0;
+    job->usage.bytes_in = 0;
+    for (size_t i = 0; i < r->n_texts; i++) {
+        job->usage.bytes_in += r->texts[i].length;
+    }
     return status;
 }
 
@@ -175,37 +179,54 @@ static guest_embed_request guest_request(embedding_work *w, const uint32_t *leng
                                  .user = w->job};
 }
 
+/* Everything besides the model that the guest needs. */
+static uint64_t guest_bytes(const embedding_work *w, size_t longest) {
+    enum { FIXED_BYTES = 4 << 20 }; /* data, stack, rings and state of a guest */
+    const tars_model *m = w->job->request->model;
+    return FIXED_BYTES + model_memory_bytes(&m->pack) + encoder_memory_bytes(&m->engine, longest) +
+           w->n_embd * sizeof(float) + w->n_texts * sizeof(uint32_t) +
+           w->offsets[w->n_texts] * sizeof *w->ids;
+}
+
+static tars_status talk(embedding_work *w, guest_embed *told, const uint32_t *lengths,
+                        tars_error *err) {
+    tars_job *job = w->job;
+    size_t longest = longest_of(w);
+    uint64_t memory = guest_bytes(w, longest);
+    tars_status status = job_check_memory(job, memory, err);
+    if (status != TARS_OK) {
+        return status;
+    }
+    guest_embed_request request = guest_request(w, lengths, longest);
+    guest_embed_init(told, &request);
+    uint64_t begin_ns = platform_clock_ns();
+    uint64_t start_ns = 0;
+    status = job_serve(job, memory, &told->client, &start_ns, err);
+    uint64_t ready_ns = begin_ns + start_ns;
+    job->usage.start_ms = (double)(ready_ns - job->submitted_ns) / 1e6;
+    job->usage.prompt_ms = (double)(platform_clock_ns() - ready_ns) / 1e6;
+    job->usage.memory_peak_bytes = told->client.result.memory_bytes;
+    job->isa = told->client.isa;
+    job->n_threads = 1;
+    return status == TARS_OK ? model_api_check(job->request->model, err) : status;
+}
+
 /* One text after another, in one instance. */
 static tars_status run_in_guest(embedding_work *w, tars_error *err) {
-    enum { FIXED_BYTES = 4 << 20 }; /* data, stack, rings and state of a guest */
-    tars_job *job = w->job;
-    const tars_model *m = job->request->model;
-    size_t longest = longest_of(w);
     uint32_t *lengths = calloc(w->n_texts, sizeof *lengths);
     guest_embed *told = malloc(sizeof *told);
-    uint64_t memory = FIXED_BYTES + model_memory_bytes(&m->pack) +
-                      encoder_memory_bytes(&m->engine, longest) + w->n_embd * sizeof(float) +
-                      w->n_texts * sizeof *lengths + w->offsets[w->n_texts] * sizeof *w->ids;
-    tars_status status = lengths && told ? job_check_memory(job, memory, err) : job_no_memory(err);
-    if (status == TARS_OK) {
-        for (size_t i = 0; i < w->n_texts; i++) {
-            lengths[i] = (uint32_t)(w->offsets[i + 1] - w->offsets[i]);
-        }
-        guest_embed_request request = guest_request(w, lengths, longest);
-        guest_embed_init(told, &request);
-        uint64_t begin_ns = platform_clock_ns();
-        uint64_t start_ns = 0;
-        status = job_serve(job, memory, &told->client, &start_ns, err);
-        uint64_t ready_ns = begin_ns + start_ns;
-        job->usage.start_ms = (double)(ready_ns - job->submitted_ns) / 1e6;
-        job->usage.prompt_ms = (double)(platform_clock_ns() - ready_ns) / 1e6;
-        job->usage.memory_peak_bytes = told->client.result.memory_bytes;
-        job->isa = told->client.isa;
-        job->n_threads = 1;
+    if (!lengths || !told) {
+        free(told);
+        free(lengths);
+        return job_no_memory(err);
     }
+    for (size_t i = 0; i < w->n_texts; i++) {
+        lengths[i] = (uint32_t)(w->offsets[i + 1] - w->offsets[i]);
+    }
+    tars_status status = talk(w, told, lengths, err);
     free(told);
     free(lengths);
-    return status == TARS_OK ? model_api_check(m, err) : status;
+    return status;
 }
 
 tars_status job_run_embed(tars_job *job, tars_error *err) {

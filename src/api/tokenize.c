@@ -84,8 +84,10 @@ static tars_status check_messages(const tars_request *r, tars_error *err) {
     }
     tars_status status = TARS_OK;
     for (size_t i = 0; i < r->n_messages && status == TARS_OK; i++) {
-        const char *content = r->messages[i].content;
-        status = prompt_check_text(content, strlen(content), err);
+        const tars_message *m = &r->messages[i];
+        status = m->role && m->content
+                     ? prompt_check_text(m->content, strlen(m->content), err)
+                     : error_set(err, TARS_USAGE, "message %zu has no role or no content", i + 1);
     }
     return status;
 }

@@ -97,10 +97,13 @@ tars_status tokenize_texts_in_guest(tars_job *job, const tars_text_view *texts, 
     guest_encode_request r = {.wire = {.flags = tokenize_flags(job->request),
                                        .n_texts = (uint32_t)n_texts,
                                        .max_ids = (uint32_t)max_ids}};
-    job_list words = {0};
     uint32_t *lengths = calloc(n_texts, sizeof *lengths);
+    if (!lengths) {
+        return job_no_memory(err);
+    }
+    job_list words = {0};
     uint64_t longest = 0;
-    tars_status status = lengths ? TARS_OK : job_no_memory(err);
+    tars_status status = TARS_OK;
     for (size_t i = 0; i < n_texts && status == TARS_OK; i++) {
         const char *bytes = texts[i].bytes ? texts[i].bytes : "";
         status = prompt_check_text(bytes, texts[i].length, err);

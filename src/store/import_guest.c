@@ -11,16 +11,11 @@ tars_status import_guest_start(import_guest *g, const char *home, tars_error *er
     code_store store = {.home = home};
     wasm_artifacts artifacts = code_store_artifacts(&store);
     memset(g, 0, sizeof *g);
-    g->memory_bytes = ARENA_BYTES;
-    tars_status status = TARS_FAILED;
-    while (status != TARS_OK) {
-        status = wasm_guest_start(NULL, (size_t)g->memory_bytes, &artifacts, &g->instance, err);
-        if (status != TARS_OK && g->memory_bytes / 2 < MIN_ARENA_BYTES) {
-            break;
-        }
-        g->memory_bytes = status == TARS_OK ? g->memory_bytes : g->memory_bytes / 2;
+    tars_status status = TARS_OUT_OF_MEMORY;
+    for (uint64_t n = ARENA_BYTES; status == TARS_OUT_OF_MEMORY && n >= MIN_ARENA_BYTES; n /= 2) {
+        status = wasm_guest_start(NULL, (size_t)n, &artifacts, &g->instance, err);
     }
-    if (status == TARS_UNAVAILABLE) {
+    if (status != TARS_OK) {
         error_hint(err, "use --in native: a child process with a system-call filter");
     }
     return status;
@@ -57,9 +52,4 @@ tars_status import_guest_run(import_guest *g, const guest_import_request *reques
         sha256_final(&g->talk.hash, out->packed_sha256);
     }
     return status;
-}
-
-void import_guest_end(import_guest *g) {
-    wasm_guest_end(g->instance);
-    g->instance = NULL;
 }

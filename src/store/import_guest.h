@@ -1,8 +1,7 @@
 /* The import child's second wall: the foreign file is read by a guest in WebAssembly, which has
  * nothing but the wire to this process, which has nothing but its descriptors.
  *
- * Ownership: made by import_guest_start, given back with import_guest_end; sources and sink are
- * borrowed. One thread. */
+ * Ownership: the guest lives as long as the process; sources and sink are borrowed. One thread. */
 #ifndef STORE_IMPORT_GUEST_H
 #define STORE_IMPORT_GUEST_H
 
@@ -12,7 +11,6 @@
 
 typedef struct import_guest {
     wasm_guest *instance;
-    uint64_t memory_bytes;
     guest_import talk;
 } import_guest;
 
@@ -24,6 +22,5 @@ tars_status import_guest_start(import_guest *g, const char *home, tars_error *er
 tars_status import_guest_run(import_guest *g, const guest_import_request *request,
                              const import_options *options, const byte_sink *sink,
                              import_result *out, tars_error *err);
-void import_guest_end(import_guest *g);
 
 #endif

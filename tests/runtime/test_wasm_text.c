@@ -300,6 +300,8 @@ static void bad_templates_fail_alike(void) {
         r.messages = messages;
         r.n_messages = 2;
         (void)check_tokens(&r);
+        messages[1].role = NULL; /* refused by both */
+        CHECK_INT(check_tokens(&r), 0);
         tars_model_close(model);
     }
     unlink(path);

@@ -38,12 +38,12 @@ tars_status wasm_guest_start(const platform_mapping *model, size_t arena_bytes,
     return absent(err);
 }
 
-tars_status wasm_guest_serve(wasm_guest *guest, guest_client *client, tars_error *err) {
-    (void)guest;
+tars_status wasm_guest_serve(wasm_guest *r, guest_client *client, tars_error *err) {
+    (void)r;
     (void)client;
     return absent(err);
 }
 
-void wasm_guest_end(wasm_guest *guest) {
-    (void)guest;
+void wasm_guest_end(wasm_guest *r) {
+    (void)r;
 }

@@ -24,8 +24,8 @@ tars_status wasm_run(const platform_mapping *model, size_t arena_bytes, guest_cl
 typedef struct wasm_guest wasm_guest;
 tars_status wasm_guest_start(const platform_mapping *model, size_t arena_bytes,
                              const wasm_artifacts *artifacts, wasm_guest **out, tars_error *err);
-tars_status wasm_guest_serve(wasm_guest *guest, guest_client *client, tars_error *err);
-void wasm_guest_end(wasm_guest *guest);
+tars_status wasm_guest_serve(wasm_guest *r, guest_client *client, tars_error *err);
+void wasm_guest_end(wasm_guest *r);
 
 /* Makes an instance, calls it once and ends it: the time until the call returned, without the
  * engine's own start. */
