@@ -2,6 +2,7 @@
 
 #include "cli/bench_process.h"
 #include "cli/progress.h"
+#include "runtime/wasm/run.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -228,9 +229,16 @@ static tars_status measure_all(bench *b, tars_error *err) {
 
 tars_status bench_llm(client *session, const bench_plan *plan, bench_report *out, tars_error *err) {
     *out = (bench_report){0};
+    wasm_metering metering = {
+        .epochs = strcmp(plan->metering, "epochs") == 0 || strcmp(plan->metering, "both") == 0,
+        .fuel = strcmp(plan->metering, "fuel") == 0 || strcmp(plan->metering, "both") == 0};
+    tars_status status = is_in_guest(plan) ? wasm_set_metering(metering, err) : TARS_OK;
+    if (status != TARS_OK) {
+        return status;
+    }
     bench b = {.session = session, .plan = plan, .report = out};
     progress_init(&b.progress, session->cli);
-    tars_status status = client_open_model(session, plan->model, &b.model, &b.info, err);
+    status = client_open_model(session, plan->model, &b.model, &b.info, err);
     if (status == TARS_OK) {
         status = measure_all(&b, err);
     }

@@ -27,6 +27,7 @@ typedef struct bench_plan {
     unsigned prompt_tokens, generate_tokens, count;
     const char *force_isa; /* or NULL */
     const char *runtime;   /* or NULL: auto */
+    const char *metering;  /* of guests: "epochs", "none", "fuel", "both" */
 } bench_plan;
 
 typedef struct bench_report {

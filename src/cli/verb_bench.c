@@ -7,12 +7,14 @@
 #include <string.h>
 
 typedef struct bench_values {
-    const char *model, *threads, *force_isa, *runtime;
+    const char *model, *threads, *force_isa, *runtime, *metering;
     int64_t prompt, generate, count;
 } bench_values;
 
 static const char *const bench_kinds[] = {"llm",   "start",  "transform", "http",
                                           "trace", "agents", NULL};
+
+static const char *const metering_choices[] = {"epochs", "none", "fuel", "both", NULL};
 
 static const option bench_rows[] = {
     {.name = "model",
@@ -62,6 +64,14 @@ static const option bench_rows[] = {
      .choices = runtime_choices,
      .default_text = "auto",
      .help = "where it runs"},
+    {.name = "metering",
+     .type = OPTION_ENUM,
+     .offset = offsetof(bench_values, metering),
+     .value_name = "NAME",
+     .choices = metering_choices,
+     .default_text = "epochs",
+     .help = "how guests of llm are bounded; epochs is what every request has, the others tell "
+             "what it costs"},
 };
 static const option_set bench_set = OPTION_SET("Options", bench_rows);
 
@@ -182,7 +192,8 @@ static tars_status run_kind(cli *c, const bench_values *values, bench_function m
                        .generate_tokens = (unsigned)values->generate,
                        .count = (unsigned)values->count,
                        .force_isa = values->force_isa,
-                       .runtime = values->runtime};
+                       .runtime = values->runtime,
+                       .metering = values->metering};
     bool is_wasm = strcmp(values->runtime, "wasm") == 0; /* computes with one thread */
     tars_status status = read_threads(is_wasm ? "1" : values->threads, &plan, err);
     client session;

@@ -47,3 +47,8 @@ tars_status wasm_guest_serve(wasm_guest *r, guest_client *client, tars_error *er
 void wasm_guest_end(wasm_guest *r) {
     (void)r;
 }
+
+tars_status wasm_set_metering(wasm_metering metering, tars_error *err) {
+    (void)metering;
+    return wasm_probe(err);
+}

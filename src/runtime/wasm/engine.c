@@ -12,6 +12,7 @@ static platform_mutex lock;
 static bool is_made; /* under the lock */
 static wasm_engine_guest guest;
 static wasm_turn host_turn;
+static wasm_metering metering = {.epochs = true}; /* under the lock */
 
 /* ---- the engine ------------------------------------------------------------------------ */
 
@@ -21,7 +22,8 @@ static wasm_turn host_turn;
 static wasm_engine_t *make_engine(const wasm_library *w) {
     wasm_config_t *c = w->wasm_config_new();
     w->wasmtime_config_strategy_set(c, WASMTIME_STRATEGY_CRANELIFT);
-    w->wasmtime_config_epoch_interruption_set(c, true);
+    w->wasmtime_config_epoch_interruption_set(c, metering.epochs);
+    w->wasmtime_config_consume_fuel_set(c, metering.fuel);
     w->wasmtime_config_max_wasm_stack_set(c, (size_t)512 << 10);
     w->wasmtime_config_wasm_bulk_memory_set(c, false);
     w->wasmtime_config_wasm_component_model_async_set(c, false);
@@ -75,13 +77,20 @@ static wasmtime_error_t *resolve_imports(const wasm_library *w, wasm_engine_gues
     return error;
 }
 
+static const char *how(void) {
+    static const char *const names[2][2] = {{"guest, unmetered", "guest, fuel only"},
+                                            {"guest", "guest, fuel"}};
+    return names[metering.epochs][metering.fuel];
+}
+
 static tars_status compile(const wasm_library *w, const wasm_artifacts *artifacts,
                            wasm_engine_guest *g, tars_error *err) {
     g->engine = make_engine(w);
+    g->metering = metering;
     if (!g->engine) {
         return error_set(err, TARS_UNAVAILABLE, "Wasmtime gives no engine");
     }
-    wasmtime_error_t *error = wasm_compiled_get(w, g->engine, "guest", guest_program,
+    wasmtime_error_t *error = wasm_compiled_get(w, g->engine, how(), guest_program,
                                                 (size_t)guest_program_bytes, artifacts, &g->module);
     if (!error) {
         error = resolve_imports(w, g);
@@ -148,7 +157,8 @@ tars_status wasm_engine_get(wasm_turn turn_function, const wasm_artifacts *artif
 
 tars_status wasm_engine_program(const wasm_engine_guest *like, const uint8_t *program,
                                 size_t length, wasm_engine_guest *out, tars_error *err) {
-    *out = (wasm_engine_guest){.wasmtime = like->wasmtime, .engine = like->engine};
+    *out = (wasm_engine_guest){
+        .wasmtime = like->wasmtime, .engine = like->engine, .metering = like->metering};
     wasmtime_error_t *error =
         like->wasmtime->wasmtime_module_new(out->engine, program, length, &out->module);
     if (!error) {
@@ -157,4 +167,16 @@ tars_status wasm_engine_program(const wasm_engine_guest *like, const uint8_t *pr
     return error ? wasm_library_fail(out->wasmtime, TARS_MALFORMED, "the program does not compile",
                                      error, NULL, err)
                  : TARS_OK;
+}
+
+tars_status wasm_set_metering(wasm_metering wanted, tars_error *err) {
+    platform_mutex_lock(&lock);
+    tars_status status = TARS_OK;
+    if (is_made && (wanted.epochs != metering.epochs || wanted.fuel != metering.fuel)) {
+        status = error_set(err, TARS_CONFLICT, "guests run already, metered in another way");
+    } else {
+        metering = wanted;
+    }
+    platform_mutex_unlock(&lock);
+    return status;
 }

@@ -11,6 +11,7 @@ typedef struct wasm_engine_guest {
     wasm_engine_t *engine;
     wasmtime_module_t *module;
     wasmtime_instance_pre_t *ready; /* imports resolved */
+    wasm_metering metering;
 } wasm_engine_guest;
 
 /* The host's turn: called by the guest with the store's data; the trap ends it. */

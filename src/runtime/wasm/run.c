@@ -87,8 +87,16 @@ static tars_status instantiate(wasm_guest *r, const wasm_engine_guest *guest, ta
     }
     r->context = w->wasmtime_store_context(r->store);
     w->wasmtime_store_limiter(r->store, (int64_t)r->memory->end, 1000, 1, 1, 1);
-    w->wasmtime_store_epoch_deadline_callback(r->store, look_after, r, NULL);
-    w->wasmtime_context_set_epoch_deadline(r->context, LOOK_TICKS);
+    if (guest->metering.epochs) {
+        w->wasmtime_store_epoch_deadline_callback(r->store, look_after, r, NULL);
+        w->wasmtime_context_set_epoch_deadline(r->context, LOOK_TICKS);
+    }
+    if (guest->metering.fuel) {
+        wasmtime_error_t *error = w->wasmtime_context_set_fuel(r->context, UINT64_MAX);
+        if (error) { /* only without the setting that the engine was made with */
+            w->wasmtime_error_delete(error);
+        }
+    }
     (void)guest_memory_offer(r->memory);
     wasmtime_error_t *error =
         w->wasmtime_instance_pre_instantiate(guest->ready, r->context, &r->instance, &trap);

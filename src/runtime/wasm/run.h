@@ -12,6 +12,14 @@ bool wasm_is_built_in(void);
 /* Whether guests can run here. UNAVAILABLE with the reason. */
 tars_status wasm_probe(tars_error *err);
 
+/* How the time of engine guests is bounded: `epochs` is how they are stopped, `fuel` counts their
+ * instructions, which nothing needs. To be set before the first guest of the process (CONFLICT
+ * later), by benchmarks of what either costs: without epochs a guest runs as long as it likes. */
+typedef struct wasm_metering {
+    bool epochs, fuel;
+} wasm_metering;
+tars_status wasm_set_metering(wasm_metering metering, tars_error *err);
+
 /* `model` may be NULL: the guest has none then. `arena_bytes`: the guest's private memory. A guest
  * that does not end soon after the client's check refused, or after its result, is killed.
  * `artifacts` may be NULL. *start_ns: until the guest could run, the engine's own start included.
