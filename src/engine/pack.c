@@ -155,7 +155,8 @@ static tars_status read_sections(pack_view *view, tars_error *err) {
     return TARS_OK;
 }
 
-tars_status pack_open(const void *base, size_t size_bytes, pack_view *out, tars_error *err) {
+static tars_status open_view(const void *base, size_t size_bytes, bool with_digest, pack_view *out,
+                             tars_error *err) {
     memset(out, 0, sizeof *out);
     if (size_bytes < PACK_HEADER_BYTES) {
         error_set(err, TARS_CORRUPT, "the packed model has only %zu bytes", size_bytes);
@@ -164,7 +165,7 @@ tars_status pack_open(const void *base, size_t size_bytes, pack_view *out, tars_
     }
     pack_view view = {.base = base, .size_bytes = size_bytes, .header = base};
     tars_status status = check_header(view.header, size_bytes, err);
-    if (status == TARS_OK) {
+    if (status == TARS_OK && with_digest) {
         status = check_header_digest(view.base, view.header, err);
     }
     if (status == TARS_OK) {
@@ -181,6 +182,14 @@ tars_status pack_open(const void *base, size_t size_bytes, pack_view *out, tars_
     }
     *out = view;
     return TARS_OK;
+}
+
+tars_status pack_open(const void *base, size_t size_bytes, pack_view *out, tars_error *err) {
+    return open_view(base, size_bytes, true, out, err);
+}
+
+tars_status pack_open_again(const void *base, size_t size_bytes, pack_view *out, tars_error *err) {
+    return open_view(base, size_bytes, false, out, err);
 }
 
 const pack_tensor *pack_find(const pack_view *view, tensor_role role, uint32_t layer) {

@@ -172,6 +172,9 @@ typedef struct pack_view {
 /* Checks magic, versions, the header's digest and every offset; touches no tensor. `base` must
  * be 64-byte aligned. CORRUPT or UNSUPPORTED say what is wrong. */
 tars_status pack_open(const void *base, size_t size_bytes, pack_view *out, tars_error *err);
+/* The same but for the header's digest, for a guest whose host has opened the model: megabytes of
+ * tables need not be hashed in every instance. */
+tars_status pack_open_again(const void *base, size_t size_bytes, pack_view *out, tars_error *err);
 /* The tensor with that role and layer, or NULL. */
 const pack_tensor *pack_find(const pack_view *view, tensor_role role, uint32_t layer);
 /* Recomputes one tensor's digest; CORRUPT when it differs. */

@@ -14,7 +14,7 @@ static tars_status open_model(guest *g, const wire_hello *hello, tars_error *err
     if (!bytes || hello->model_bytes > SIZE_MAX) {
         return error_set(err, TARS_MALFORMED, "the model does not lie in the guest's memory");
     }
-    tars_status status = pack_open(bytes, (size_t)hello->model_bytes, &g->pack, err);
+    tars_status status = pack_open_again(bytes, (size_t)hello->model_bytes, &g->pack, err);
     if (status == TARS_OK) {
         status = model_open(&g->pack, g->place.memory, &g->model, err);
     }
