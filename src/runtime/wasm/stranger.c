@@ -193,9 +193,15 @@ static void call_start(stranger_run_state *r) {
     }
 }
 
+/* On the thread that the guest runs on, whose processor time its clocks tell. */
 static void run_instance(void *argument) {
     stranger_run_state *r = argument;
     const wasm_library *w = r->module->w;
+    r->status = wasi_create(&r->result->wasi_options, &r->result->wasi, r->err);
+    r->wasi = r->result->wasi;
+    if (r->status != TARS_OK) {
+        return;
+    }
     uint64_t cpu_ns = platform_thread_cpu_ns();
     instantiate(r);
     r->result->usage.start_ns = platform_clock_ns() - r->begin_ns;
@@ -317,15 +323,11 @@ tars_status stranger_run(const stranger_module *module, const stranger_options *
     out->wasi_options.file_bytes = l->file_bytes;
     out->wasi_options.n_files = l->n_files;
     out->wasi_options.deadline_ns = r.deadline_ns;
-    status = wasi_create(&out->wasi_options, &r.wasi, err);
-    if (status != TARS_OK) {
-        return status;
-    }
-    out->wasi = r.wasi;
     wasm_clock_begin();
     status = platform_call_with_stack((size_t)module->code.stack_bytes + HOST_STACK_BYTES,
                                       run_instance, &r, err);
     wasm_clock_end();
+    status = status == TARS_OK && !r.wasi ? r.status : status;
     return status == TARS_OK ? finish(&r) : status;
 }
 
