@@ -1,3 +1,4 @@
+#include "cli/configuration.h"
 #include "cli/exec_source.h"
 #include "cli/report.h"
 #include "cli/verb.h"
@@ -96,7 +97,8 @@ typedef struct exec_plan {
     platform_file input;
     bool has_input;
     const runtime_row *row;
-    const runtime_profile *profile;
+    runtime_profile profile;
+    wasm_settings wasm;
     runtime_limits limits;
     runtime_request request;
 } exec_plan;
@@ -166,6 +168,21 @@ static tars_status open_input(exec_plan *plan, const char *path, tars_error *err
     return status;
 }
 
+/* What the command line leaves open is the configuration's. */
+static tars_status take_settings(exec_plan *plan, const config *values, tars_error *err) {
+    if (strcmp(plan->row->name, "wasm") != 0) {
+        return TARS_OK;
+    }
+    tars_status status = wasm_settings_get(values, &plan->wasm, err);
+    const runtime_limits *said = &plan->wasm.limits;
+    runtime_limits *l = &plan->limits;
+    l->memory_bytes = l->memory_bytes > 0 ? l->memory_bytes : said->memory_bytes;
+    l->stack_bytes = l->stack_bytes > 0 ? l->stack_bytes : said->stack_bytes;
+    l->table_elements = l->table_elements > 0 ? l->table_elements : said->table_elements;
+    plan->profile.wasi_refused |= plan->wasm.wasi_refused;
+    return status;
+}
+
 static tars_status take_table_elements(exec_plan *plan, const exec_values *values,
                                        tars_error *err) {
     if (values->table_elements.given && values->table_elements.value > UINT32_MAX) {
@@ -176,7 +193,8 @@ static tars_status take_table_elements(exec_plan *plan, const exec_values *value
     return TARS_OK;
 }
 
-static tars_status make_plan(const verb_call *call, exec_plan *plan, tars_error *err) {
+static tars_status make_plan(const config *from, const verb_call *call, exec_plan *plan,
+                             tars_error *err) {
     const exec_values *values = call->values;
     plan->arguments = calloc(call->n_arguments + 1, sizeof *plan->arguments);
     if (!plan->arguments) {
@@ -194,7 +212,7 @@ static tars_status make_plan(const verb_call *call, exec_plan *plan, tars_error 
     plan->request.environment = plan->environment;
     plan->request.folders = plan->folders;
     plan->row = runtime_find(values->runtime);
-    plan->profile = runtime_profile_find(values->profile);
+    plan->profile = *runtime_profile_find(values->profile);
     plan->limits = (runtime_limits){.memory_bytes = values->memory_bytes,
                                     .timeout_ms = values->timeout_ms,
                                     .output_bytes = values->output_bytes,
@@ -202,6 +220,9 @@ static tars_status make_plan(const verb_call *call, exec_plan *plan, tars_error 
                                     .fuel = values->fuel.given ? values->fuel.value : 0};
     if (status == TARS_OK) {
         status = take_table_elements(plan, values, err);
+    }
+    if (status == TARS_OK) {
+        status = take_settings(plan, from, err);
     }
     return status;
 }
@@ -255,7 +276,7 @@ static void print_json(cli *c, const exec_plan *plan, const runtime_outcome *o) 
         json_member_string(&json, "message", o->message);
     }
     json_member_string(&json, "runtime", plan->row->name);
-    json_member_string(&json, "profile", plan->profile->name);
+    json_member_string(&json, "profile", plan->profile.name);
     json_key(&json, "stdout");
     json_string_n(&json, o->output.data, o->output.length);
     json_key(&json, "stderr");
@@ -325,7 +346,7 @@ static bool is_not_interrupted(void *user) {
 static tars_status serve(const exec_plan *plan, runtime_image *image, runtime_outcome *o,
                          tars_error *err) {
     runtime_instance *instance = NULL;
-    tars_status status = runtime_spawn(image, NULL, plan->profile, &instance, err);
+    tars_status status = runtime_spawn(image, NULL, &plan->profile, &instance, err);
     if (status == TARS_OK) {
         status = runtime_submit(instance, &plan->request, is_not_interrupted, NULL, err);
     }
@@ -346,11 +367,13 @@ static tars_status run_program(const cli *c, const exec_plan *plan, const verb_c
     }
     runtime_image *image = NULL;
     bool is_refused = false;
-    tars_status status = exec_source_open(c, values->runtime, call->arguments[0], opened, err);
+    tars_status status =
+        exec_source_open(c, values->runtime, &plan->wasm, call->arguments[0], opened, err);
     if (status == TARS_OK) {
         runtime_source source = {.kind = RUNTIME_PROGRAM,
                                  .path = opened->path,
                                  .limits = &plan->limits,
+                                 .without_proposals = plan->wasm.without_proposals,
                                  .artifacts = &opened->artifacts};
         status = runtime_open(plan->row, &source, &image, err);
         is_refused = status != TARS_OK;
@@ -367,7 +390,11 @@ static tars_status run_program(const cli *c, const exec_plan *plan, const verb_c
 static tars_status run_exec(cli *c, const verb_call *call, tars_error *err) {
     exec_plan plan = {0};
     runtime_outcome outcome = {0};
-    tars_status status = make_plan(call, &plan, err);
+    const config *values = NULL;
+    tars_status status = configuration_get(c, &values, err);
+    if (status == TARS_OK) {
+        status = make_plan(values, call, &plan, err);
+    }
     if (status == TARS_OK) {
         status = platform_interrupt_install(NULL, NULL, err);
     }

@@ -318,6 +318,15 @@ static void check_pages(const rules *r) {
          (long long)pages->integer);
 }
 
+static void check_features(const rules *r) {
+    static const char path[] = "deployment.wasm.features.threads";
+    const config_value *threads = rules_at(r, path);
+    if (threads && threads->boolean) {
+        warn(r, "C0331", threads, path,
+             "threads of WebAssembly are unavailable in this version: nothing will run there");
+    }
+}
+
 static void check_server(const rules *r) {
     const config_value *mode = rules_at(r, "deployment.server.auth.mode");
     const config_value *address = rules_at(r, "deployment.server.http.address");
@@ -462,12 +471,14 @@ void rules_check(const rules *r) {
     check_priorities(r);
     rules_each(r, "deployment.native.platforms", check_platform);
     check_pages(r);
+    check_features(r);
     check_server(r);
     check_canary(r);
     rules_each(r, "deployment.languages", check_language);
     check_profile_name(r, rules_at(r, "deployment.hyperlight.security.profile"),
                        "deployment.hyperlight.security.profile");
     rules_each(r, "deployment.security.profiles", check_profile);
+    rules_check_calls(r);
     check_secret_file(r, r->root, "");
     rules_check_organization(r);
 }

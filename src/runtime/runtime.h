@@ -21,6 +21,7 @@
 #include "runtime/profile.h"
 #include "runtime/usage.h"
 #include "runtime/wasm/artifacts.h"
+#include "runtime/wasm/stranger_code.h"
 
 /* ---- what is asked for ------------------------------------------------------------------- */
 
@@ -45,6 +46,7 @@ typedef struct runtime_source {
     size_t length;
     const runtime_limits *limits;    /* the most that any instance will have */
     const wasm_artifacts *artifacts; /* where compiled code is kept, or NULL */
+    unsigned without_proposals;      /* of WebAssembly, that are off: PROPOSAL_… */
 } runtime_source;
 
 enum { RUNTIME_MAX_FOLDERS = 32 };

@@ -1,0 +1,163 @@
+#!/usr/bin/env bats
+# tars exec as the configuration says: runtime, limits, proposals, WASI, profiles, log.
+# shellcheck disable=SC2030,SC2031
+load helper
+
+setup_file() {
+    chmod 755 "$BATS_RUN_TMPDIR" "$BATS_FILE_TMPDIR" 2>/dev/null || true
+    local source=$BATS_TEST_DIRNAME/../data/sandbox/guest.c
+    cc -O1 -pthread -static -o "$BATS_FILE_TMPDIR/guest" "$source" 2>/dev/null || true
+    cat >"$BATS_FILE_TMPDIR/program.c" <<'C'
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+int main(int argc, char **argv) {
+    if (argc > 2 && strcmp(argv[1], "memory") == 0) {
+        char *volatile room = malloc((size_t)atoi(argv[2]) << 20);
+        return room ? 0 : 7;
+    }
+    puts("hello");
+    return 0;
+}
+C
+    clang-19 --target=wasm32-wasi -O1 -o "$BATS_FILE_TMPDIR/program.wasm" \
+        "$BATS_FILE_TMPDIR/program.c" 2>/dev/null || true
+    clang-19 --target=wasm32-wasi -O1 -msimd128 -mtail-call -mbulk-memory -nostdlib -Wl,--no-entry \
+        -Wl,--export=_start -o "$BATS_FILE_TMPDIR/simd.wasm" -x c - 2>/dev/null <<'C' || true
+typedef int vector __attribute__((vector_size(16)));
+vector a;
+void _start(void) { a = a * a + 3; }
+C
+}
+
+setup() {
+    own_home
+    export XDG_CONFIG_HOME=$BATS_TEST_TMPDIR/xdg
+    unset TARS_CONFIG_DIR TARS_ENVIRONMENT TARS_LOG_LEVEL
+    GUEST=$BATS_FILE_TMPDIR/guest
+    dir=$BATS_TEST_TMPDIR/config
+    mkdir -p "$dir"
+    cd "$BATS_FILE_TMPDIR"
+}
+
+need_guest() {
+    [ "$(uname)" = Linux ] || skip "process sandboxes are Linux's"
+    [ -x "$GUEST" ] || skip "no compiler here that makes static programs"
+}
+
+need_program() {
+    [ -s program.wasm ] && [ -s simd.wasm ] || skip "no compiler for WASI here"
+    capture "$TARS" exec --runtime wasm program.wasm
+    [ "$status" -ne 5 ] || skip "no Wasmtime here: $errors"
+}
+
+deployment() {
+    printf '%s\n' "$@" >"$dir/deployment.config.yaml"
+}
+
+# wasm ARGUMENT…: a run of program.wasm under the configuration in $dir.
+wasm() {
+    capture "$TARS" exec --json --runtime wasm --config "$dir" "$@"
+}
+
+@test "a broken configuration is an error that names its first mistake" {
+    need_guest
+    deployment 'deployment:' '  wasm: {enabld: true}'
+    capture "$TARS" exec --json --config "$dir" "$GUEST" exit 0
+    expect_status 2
+    expect_json_error malformed
+    expect_json "'did you mean \"enabled\"?' in d['error']['message']"
+    expect_json "d['error']['where'] == '$dir/deployment.config.yaml:2:10'"
+    TARS_CONFIG_DIR=$dir capture "$TARS" exec "$GUEST" exit 0
+    expect_status 2
+    capture "$TARS" exec --config "$dir/none" "$GUEST" exit 0
+    expect_status 2
+    expect_error "is not there"
+    capture "$TARS" exec --set deployment.wasm=3 "$GUEST" exit 0
+    expect_status 2
+}
+
+@test "the configuration takes the runtime wasm away" {
+    need_program
+    deployment 'deployment: {wasm: {enabled: false}}'
+    wasm program.wasm
+    expect_status 5
+    expect_json_error unavailable
+    expect_json "d['error']['message'] == 'runtime wasm is unavailable: by configuration'"
+    expect_json "'$dir/deployment.config.yaml:1:30' in d['error']['where']"
+    wasm --set deployment.wasm.enabled=true program.wasm
+    expect_status 0
+    capture "$TARS" wasm load --config "$dir" program.wasm
+    expect_status 5
+    if [ -x "$GUEST" ]; then
+        capture "$TARS" exec --profile strict --config "$dir" "$GUEST" say hello
+        expect_status 0
+    fi
+}
+
+@test "the smaller of memory and pages holds, and the command line wins" {
+    need_program
+    deployment 'deployment: {wasm: {limits: {memory: 4MiB, max_memory_pages: 64}}}'
+    wasm program.wasm memory 2
+    expect_status 0
+    wasm program.wasm memory 6
+    expect_json "d['exit_code'] == 7 and d['violations'] == [{'kind': 'limit', 'name': 'memory', 'count': d['violations'][0]['count']}]"
+    wasm --memory 16MiB program.wasm memory 6
+    expect_status 0
+    wasm --set deployment.wasm.limits.max_memory_pages=32 program.wasm memory 3
+    expect_json "d['exit_code'] == 7"
+    expect_error "C0320"
+    wasm program.wasm memory 3
+    expect_status 0
+}
+
+@test "proposals are switched off, with code of their own in the cache" {
+    need_program
+    wasm simd.wasm
+    expect_status 0
+    deployment 'deployment: {wasm: {features: {simd: false}}}'
+    wasm simd.wasm
+    expect_status 2
+    expect_json_error unsupported
+    expect_json "'off in this run: simd' in d['error']['hint']"
+    wasm --set deployment.wasm.features.simd=true simd.wasm
+    expect_status 0
+    wasm program.wasm
+    expect_status 0
+    wasm --set deployment.wasm.features.threads=true program.wasm
+    expect_status 5
+    expect_json_error unavailable
+}
+
+@test "allowed calls narrow every profile" {
+    need_program
+    deployment 'deployment: {wasm: {wasi: {allowed_calls: ["args_*", "fd_fdstat_*", proc_exit]}}}'
+    wasm --profile trusted program.wasm
+    expect_json "d['stdout'] == '' and {'kind': 'wasi', 'name': 'fd_write', 'count': 1} in d['violations']"
+    deployment 'deployment: {wasm: {wasi: {enabled: false}}}'
+    wasm program.wasm
+    expect_json "d['stdout'] == '' and d['violations'] != []"
+    deployment 'deployment: {wasm: {wasi: {allowed_calls: [fd_raed]}}}'
+    wasm program.wasm
+    expect_status 2
+    expect_json "'did you mean \"fd_read\"?' in d['error']['message']"
+    deployment 'deployment: {wasm: {wasi: {allowed_calls: ["args_*", "fd_w*", fd_fdstat_get, proc_exit]}}}'
+    wasm program.wasm
+    expect_status 0
+    expect_json "d['stdout'] == 'hello\n' and d['violations'] == []"
+}
+
+@test "compiled code is kept where the configuration says, or nowhere" {
+    need_program
+    local home=$BATS_TEST_TMPDIR/store
+    mkdir -p "$home"
+    deployment 'deployment: {wasm: {cache: {enabled: false}}}'
+    TARS_HOME=$home wasm program.wasm
+    expect_status 0
+    [ ! -e "$home/cache" ] || fail "expected that nothing is kept"
+    deployment "deployment: {wasm: {cache: {path: $BATS_TEST_TMPDIR/code}}}"
+    TARS_HOME=$home wasm program.wasm
+    expect_status 0
+    [ ! -e "$home/cache" ] || fail "expected that nothing is kept in the store"
+    [ "$(find "$BATS_TEST_TMPDIR/code" -type f | wc -l)" -eq 1 ] || fail "expected one file"
+}
