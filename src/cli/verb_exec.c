@@ -1,3 +1,4 @@
+#include "api/profiles.h"
 #include "cli/configuration.h"
 #include "cli/exec_source.h"
 #include "cli/report.h"
@@ -31,10 +32,12 @@ static const option exec_rows[] = {
      .offset = offsetof(exec_values, profile),
      .value_name = "PROFILE",
      .choices = runtime_profile_names,
+     .is_open = true,
      .default_text = "standard",
      .help = "what it may ask of the system: strict is memory, time, its standard channels and "
              "the end, and the calls for files only with --dir; standard adds files of granted "
-             "folders, threads, and reading the system's libraries; trusted is standard"},
+             "folders, threads, and reading the system's libraries; trusted is standard; others "
+             "are those of the configuration, beside"},
     {.name = "memory",
      .type = OPTION_SIZE,
      .offset = offsetof(exec_values, memory_bytes),
@@ -97,7 +100,7 @@ typedef struct exec_plan {
     platform_file input;
     bool has_input;
     const runtime_row *row;
-    runtime_profile profile;
+    resolved_profile profile;
     wasm_settings wasm;
     runtime_limits limits;
     runtime_request request;
@@ -168,6 +171,21 @@ static tars_status open_input(exec_plan *plan, const char *path, tars_error *err
     return status;
 }
 
+static tars_status take_profile(exec_plan *plan, const config *values, const char *name,
+                                tars_error *err) {
+    tars_status status = profiles_resolve(values, name, &plan->profile, err);
+    if (status == TARS_OK) {
+        status = profiles_check_runtime(&plan->profile, plan->row, err);
+    }
+    if (status == TARS_OK && plan->profile.no_folders && plan->request.n_folders > 0) {
+        status = error_set(err, TARS_DENIED,
+                           "the profile %.60s reaches no files of this machine: --dir is refused",
+                           plan->profile.rules.name);
+        error_hint(err, "deployment.security says files: scratch; use --stdin and the output");
+    }
+    return status;
+}
+
 /* What the command line leaves open is the configuration's. */
 static tars_status take_settings(exec_plan *plan, const config *values, tars_error *err) {
     if (strcmp(plan->row->name, "wasm") != 0) {
@@ -179,7 +197,7 @@ static tars_status take_settings(exec_plan *plan, const config *values, tars_err
     l->memory_bytes = l->memory_bytes > 0 ? l->memory_bytes : said->memory_bytes;
     l->stack_bytes = l->stack_bytes > 0 ? l->stack_bytes : said->stack_bytes;
     l->table_elements = l->table_elements > 0 ? l->table_elements : said->table_elements;
-    plan->profile.wasi_refused |= plan->wasm.wasi_refused;
+    plan->profile.rules.wasi_refused |= plan->wasm.wasi_refused;
     return status;
 }
 
@@ -212,7 +230,6 @@ static tars_status make_plan(const config *from, const verb_call *call, exec_pla
     plan->request.environment = plan->environment;
     plan->request.folders = plan->folders;
     plan->row = runtime_find(values->runtime);
-    plan->profile = *runtime_profile_find(values->profile);
     plan->limits = (runtime_limits){.memory_bytes = values->memory_bytes,
                                     .timeout_ms = values->timeout_ms,
                                     .output_bytes = values->output_bytes,
@@ -220,6 +237,9 @@ static tars_status make_plan(const config *from, const verb_call *call, exec_pla
                                     .fuel = values->fuel.given ? values->fuel.value : 0};
     if (status == TARS_OK) {
         status = take_table_elements(plan, values, err);
+    }
+    if (status == TARS_OK) {
+        status = take_profile(plan, from, values->profile, err);
     }
     if (status == TARS_OK) {
         status = take_settings(plan, from, err);
@@ -276,7 +296,7 @@ static void print_json(cli *c, const exec_plan *plan, const runtime_outcome *o) 
         json_member_string(&json, "message", o->message);
     }
     json_member_string(&json, "runtime", plan->row->name);
-    json_member_string(&json, "profile", plan->profile.name);
+    json_member_string(&json, "profile", plan->profile.rules.name);
     json_key(&json, "stdout");
     json_string_n(&json, o->output.data, o->output.length);
     json_key(&json, "stderr");
@@ -346,7 +366,7 @@ static bool is_not_interrupted(void *user) {
 static tars_status serve(const exec_plan *plan, runtime_image *image, runtime_outcome *o,
                          tars_error *err) {
     runtime_instance *instance = NULL;
-    tars_status status = runtime_spawn(image, NULL, &plan->profile, &instance, err);
+    tars_status status = runtime_spawn(image, NULL, &plan->profile.rules, &instance, err);
     if (status == TARS_OK) {
         status = runtime_submit(instance, &plan->request, is_not_interrupted, NULL, err);
     }

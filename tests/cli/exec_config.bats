@@ -161,3 +161,78 @@ wasm() {
     [ ! -e "$home/cache" ] || fail "expected that nothing is kept in the store"
     [ "$(find "$BATS_TEST_TMPDIR/code" -type f | wc -l)" -eq 1 ] || fail "expected one file"
 }
+
+@test "profiles of the configuration, and their floors" {
+    need_guest
+    deployment 'deployment:' '  security:' '    profiles:' \
+        '      closed: {extends: trusted, files: scratch}' \
+        '      boxed: {extends: standard, isolation: sandbox}' \
+        '      deeper: {extends: boxed, isolation: microvm}' \
+        '      online: {extends: standard, hosts: [example.org]}'
+    capture "$TARS" exec --json --config "$dir" --profile closed "$GUEST" say hello
+    expect_status 0
+    expect_json "d['profile'] == 'closed' and d['stdout'] == 'hello\n'"
+    capture "$TARS" exec --json --config "$dir" --profile closed --dir "$dir::/data" "$GUEST" say hello
+    expect_status 3
+    expect_json_error denied
+    capture "$TARS" exec --json --config "$dir" --profile boxed "$GUEST" exit 0
+    expect_status 3
+    expect_json_error denied
+    expect_json "'profile boxed demands isolation sandbox' in d['error']['message'] and d['error']['hint'] == 'use --runtime wasm'"
+    expect_json "d['error']['where'] == 'isolation in $dir/deployment.config.yaml:5:45'"
+    capture "$TARS" exec --config "$dir" --profile deeper --runtime wasm "$GUEST" exit 0
+    expect_status 3
+    capture "$TARS" exec --config "$dir" --profile deeper --runtime microvm "$GUEST" exit 0
+    expect_status 5
+    capture "$TARS" exec --config "$dir" --profile online "$GUEST" exit 0
+    expect_status 5
+    expect_error "unavailable in this version"
+    capture "$TARS" exec --json --config "$dir" --profile colsed "$GUEST" exit 0
+    expect_status 2
+    expect_json_error usage
+    expect_json "d['error']['hint'] == 'did you mean \"closed\"?'"
+    capture "$TARS" exec --profile strct "$GUEST" exit 0
+    expect_status 2
+    expect_error 'did you mean "strict"?'
+}
+
+@test "the maximum narrows the built-in profiles too" {
+    need_guest
+    deployment 'deployment: {security: {maximum: {isolation: sandbox}}}'
+    capture "$TARS" exec --config "$dir" --profile strict "$GUEST" exit 0
+    expect_status 3
+    expect_error "isolation sandbox at least; runtime native gives process"
+    deployment 'deployment: {security: {maximum: {files: scratch}}}'
+    capture "$TARS" exec --json --config "$dir" --profile trusted "$GUEST" read /etc/passwd
+    expect_json "d['exit_code'] != 0"
+    capture "$TARS" exec --json --config "$dir" --profile standard --dir "$dir::/data" "$GUEST" exit 0
+    expect_status 3
+}
+
+@test "a profile's named system calls are the only ones beyond the base" {
+    need_guest
+    capture "$TARS" exec --json --profile standard "$GUEST" exit 0
+    [ "$status" -ne 5 ] || skip "files cannot be kept apart here: $output"
+    [[ $output != *"names of refused"* ]] || skip "refused calls cannot all be named here"
+    local folder=$BATS_TEST_TMPDIR/folder
+    mkdir -p "$folder"
+    chmod 755 "$folder" "$BATS_TEST_TMPDIR"
+    printf inside >"$folder/text"
+    deployment 'deployment:' '  security:' '    profiles:' \
+        '      reader: {extends: standard, syscalls: [openat, close]}' \
+        '      none: {extends: standard, syscalls: []}'
+    capture "$TARS" exec --json --config "$dir" --profile reader --dir "$folder::$folder:ro" "$GUEST" read "$folder/text"
+    expect_status 0
+    expect_json "d['stdout'] == 'inside' and d['violations'] == []"
+    capture "$TARS" exec --json --config "$dir" --profile none --dir "$folder::$folder:ro" "$GUEST" read "$folder/text"
+    expect_status 3
+    expect_json "d['violations'][0]['kind'] == 'syscall' and d['violations'][0]['name'] in ('open', 'openat')"
+    capture "$TARS" exec --json --config "$dir" --profile reader "$GUEST" thread
+    expect_json "{'kind': 'syscall', 'name': 'clone', 'count': 1} in d['violations']"
+    capture "$TARS" exec --json --profile standard "$GUEST" thread
+    expect_json "d['violations'] == []"
+    sed -i 's/openat,/opennat,/' "$dir/deployment.config.yaml"
+    capture "$TARS" exec --config "$dir" --profile reader "$GUEST" exit 0
+    expect_status 2
+    expect_error 'did you mean "openat"?'
+}
