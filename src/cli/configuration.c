@@ -2,11 +2,17 @@
 
 #include "cli/report.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
+#define LOGGING "deployment.logging."
+
 struct configuration {
     config *values;
+    log_file *log; /* NULL: standard error alone */
+    log_level level;
+    atomic_bool is_broken; /* that was told */
 };
 
 tars_status configuration_load(const cli *c, config_diagnostics *problems, config **out,
@@ -28,32 +34,80 @@ static void tell_warnings(const cli *c, const config_diagnostics *problems) {
     }
 }
 
-tars_status configuration_get(cli *c, const config **out, tars_error *err) {
+static void configuration_free(struct configuration *own) {
+    log_file_close(own->log);
+    config_destroy(own->values);
+    free(own);
+}
+
+static tars_status open_log(struct configuration *own, tars_error *err) {
+    const config *values = own->values;
+    const char *path = config_text_or(values, LOGGING "file", "");
+    const char *format = config_text_or(values, LOGGING "format", "json");
+    own->level = LOG_INFO;
+    (void)log_level_find(config_text_or(values, LOGGING "level", "info"), &own->level);
+    log_options options = {
+        .path = path,
+        .as_text = strcmp(format, "text") == 0,
+        .level = own->level,
+        .rotate_bytes = (uint64_t)config_int_or(values, LOGGING "rotate_mb", 100000000),
+        .keep = (uint32_t)config_int_or(values, LOGGING "keep", 7),
+    };
+    return path[0] != '\0' ? log_file_open(&options, &own->log, err) : TARS_OK;
+}
+
+static tars_status read_all(const cli *c, struct configuration *own, tars_error *err) {
     config_diagnostics problems = {0};
-    tars_status status = TARS_OK;
+    tars_status status = configuration_load(c, &problems, &own->values, err);
+    if (status == TARS_OK) {
+        tell_warnings(c, &problems);
+        status = open_log(own, err);
+    }
+    diagnostics_free(&problems);
+    return status;
+}
+
+tars_status configuration_get(cli *c, const config **out, tars_error *err) {
+    *out = NULL;
     if (!c->configuration) {
         struct configuration *own = calloc(1, sizeof *own);
         if (!own) {
             return error_set(err, TARS_OUT_OF_MEMORY, "no memory for the configuration");
         }
-        status = configuration_load(c, &problems, &own->values, err);
-        if (status == TARS_OK) {
-            tell_warnings(c, &problems);
-            c->configuration = own;
-        } else {
-            free(own);
+        tars_status status = read_all(c, own, err);
+        if (status != TARS_OK) {
+            configuration_free(own);
+            return status;
         }
-        diagnostics_free(&problems);
+        c->configuration = own;
+        if (own->level >= LOG_DEBUG && !c->globals.quiet) { /* the default says nothing new */
+            c->globals.verbose = true;
+        }
     }
-    *out = status == TARS_OK ? c->configuration->values : NULL;
-    return status;
+    *out = c->configuration->values;
+    return TARS_OK;
 }
 
 void configuration_end(cli *c) {
     if (c->configuration) {
-        config_destroy(c->configuration->values);
-        free(c->configuration);
+        configuration_free(c->configuration);
         c->configuration = NULL;
+    }
+}
+
+bool configuration_logs(const cli *c, log_level level) {
+    return !c->configuration || level <= c->configuration->level;
+}
+
+void configuration_log(const cli *c, log_level level, const char *message, const log_field *fields,
+                       size_t n_fields) {
+    struct configuration *own = c->configuration;
+    tars_error err;
+    error_clear(&err);
+    if (own && own->log &&
+        log_file_write(own->log, level, message, fields, n_fields, &err) != TARS_OK &&
+        !atomic_exchange(&own->is_broken, true)) {
+        report_note(c, "the log %s is incomplete: %s", err.where, err.message);
     }
 }
 

@@ -313,6 +313,50 @@ static void print_json(cli *c, const exec_plan *plan, const runtime_outcome *o) 
     output_text(&c->out, "\n");
 }
 
+/* Every violation is a record, and the end is one. */
+static void log_end(const cli *c, const exec_plan *plan, const runtime_outcome *o) {
+    const char *program = plan->arguments[0];
+    log_field fields[] = {{"program", program, 0},
+                          {"runtime", plan->row->name, 0},
+                          {"profile", plan->profile.rules.name, 0},
+                          {"kind", "", 0},
+                          {"name", "", 0},
+                          {"count", NULL, 0}};
+    enum { KIND = 3, NAME, COUNT, FIELDS };
+    for (size_t i = 0; i < o->violations.count; i++) {
+        const runtime_violation *v = &o->violations.rows[i];
+        fields[KIND].text = v->kind;
+        fields[NAME].text = v->name;
+        fields[COUNT].number = v->count;
+        configuration_log(c, LOG_WARN, "the program was refused something or met a limit", fields,
+                          FIELDS);
+    }
+    if (o->violations.lost > 0) {
+        fields[KIND].text = "other";
+        fields[NAME].text = "";
+        fields[COUNT].number = o->violations.lost;
+        configuration_log(c, LOG_WARN, "more was refused than is named", fields, FIELDS);
+    }
+    log_field end[] = {fields[0],
+                       fields[1],
+                       fields[2],
+                       {"status", runtime_end_name(o->end), 0},
+                       {"wall_ms", NULL, o->usage.wall_ns / 1000000},
+                       {"exit_code", NULL, (uint64_t)o->exit_code}};
+    size_t n = sizeof end / sizeof end[0] - (o->exit_code < 0); /* then there is none */
+    configuration_log(c, LOG_INFO, "the program ended", end, n);
+}
+
+/* The run itself was refused: by its profile, before the program began. */
+static void log_denied(const cli *c, const verb_call *call, const tars_error *err) {
+    const exec_values *values = call->values;
+    const log_field fields[] = {{"program", call->arguments[0], 0},
+                                {"runtime", values->runtime, 0},
+                                {"profile", values->profile, 0},
+                                {"reason", err->message, 0}};
+    configuration_log(c, LOG_WARN, "the run was refused", fields, sizeof fields / sizeof fields[0]);
+}
+
 static void tell_end(const cli *c, const runtime_outcome *o) {
     if (o->limit) {
         report_note(c, "the program was ended at its limit: %s", o->limit);
@@ -429,6 +473,9 @@ static tars_status run_exec(cli *c, const verb_call *call, tars_error *err) {
     }
     if (status == TARS_OK) {
         c->exit_status = exit_status(&outcome);
+        log_end(c, &plan, &outcome);
+    } else if (status == TARS_DENIED) {
+        log_denied(c, call, err);
     }
     runtime_outcome_free(&outcome);
     plan_free(&plan);

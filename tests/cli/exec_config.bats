@@ -236,3 +236,91 @@ wasm() {
     expect_status 2
     expect_error 'did you mean "openat"?'
 }
+
+# log EXPRESSION: true for the list of records `r` in $BATS_TEST_TMPDIR/log.
+log() {
+    python3 -c '
+import json, sys
+r = [json.loads(line) for line in open(sys.argv[1], encoding="utf-8")]
+sys.exit(0 if eval(sys.argv[2]) else str(r))' "$BATS_TEST_TMPDIR/log" "$1"
+}
+
+@test "every violation and refusal is a record of the log, and no secret is" {
+    need_guest
+    capture "$TARS" exec --json --profile strict "$GUEST" exit 0
+    [[ $output != *"names of refused"* ]] || skip "refused calls cannot all be named here"
+    deployment 'deployment:' "  logging: {file: $BATS_TEST_TMPDIR/log}" \
+        '  security: {profiles: {boxed: {extends: strict, isolation: sandbox}}}'
+    capture "$TARS" exec --config "$dir" --profile strict --env TOKEN=hunter2 "$GUEST" socket hunter3
+    expect_status 3
+    expect_error "refused: socket, 1 times"
+    capture "$TARS" exec --config "$dir" --profile strict --timeout 200ms "$GUEST" loop
+    expect_status 4
+    capture "$TARS" exec --config "$dir" --profile boxed "$GUEST" exit 0
+    expect_status 3
+    log "[x['level'] for x in r] == ['warn', 'info', 'warn', 'info', 'warn']"
+    log "set(r[0]) == {'time','level','message','program','runtime','profile','kind','name','count'}"
+    log "(r[0]['runtime'], r[0]['profile'], r[0]['kind'], r[0]['name'], r[0]['count']) == ('native', 'strict', 'syscall', 'socket', 1)"
+    log "r[1]['status'] == 'denied' and r[1]['exit_code'] == 9"
+    log "(r[2]['kind'], r[2]['name']) == ('limit', 'time') and 'exit_code' not in r[3]"
+    log "'boxed demands isolation sandbox' in r[4]['reason']"
+    ! grep -q hunter "$BATS_TEST_TMPDIR/log" || fail "a secret was logged"
+    [ "$(stat -c %a "$BATS_TEST_TMPDIR/log")" = 600 ] || fail "expected a log for its owner alone"
+}
+
+@test "level and format of the log, and names that would forge a line" {
+    need_guest
+    local program=$BATS_TEST_TMPDIR/$'evil\n{"level":"error"}\e[2J'
+    cp "$GUEST" "$program"
+    deployment "deployment: {logging: {file: $BATS_TEST_TMPDIR/log}}"
+    capture "$TARS" exec --config "$dir" --profile strict "$program" exit 0
+    expect_status 0
+    log "len(r) == 1 and r[0]['level'] == 'info' and r[0]['program'].endswith(chr(27) + '[2J')"
+    [ "$(tr -cd '\033' <"$BATS_TEST_TMPDIR/log" | wc -c)" -eq 0 ] || fail "expected no escapes"
+    TARS_LOG_LEVEL=warn capture "$TARS" exec --config "$dir" --profile strict "$GUEST" exit 0
+    log "len(r) == 1"
+    rm "$BATS_TEST_TMPDIR/log"
+    capture "$TARS" exec --config "$dir" --set deployment.logging.format=text --profile strict "$program" exit 0
+    grep -Eq '^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]{12}Z info "the program ended" program=".*\\u000a' "$BATS_TEST_TMPDIR/log" ||
+        fail "expected a line of text: $(cat "$BATS_TEST_TMPDIR/log")"
+    [ "$(wc -l <"$BATS_TEST_TMPDIR/log")" -eq 1 ] || fail "expected one line"
+    TARS_LOG_LEVEL=loud capture "$TARS" exec "$GUEST" exit 0
+    expect_status 2
+}
+
+@test "TARS_LOG_LEVEL governs what is said without a file" {
+    need_guest
+    capture "$TARS" exec --profile strict "$GUEST" exit 0
+    [ -z "$errors" ] || [[ $errors == *"not in force"* ]] || fail "expected no messages"
+    TARS_LOG_LEVEL=debug capture "$TARS" exec --profile strict "$GUEST" exit 0
+    expect_error "ms of processor time"
+    TARS_LOG_LEVEL=debug capture "$TARS" exec --quiet --profile strict "$GUEST" exit 0
+    [ -z "$errors" ] || fail "expected no messages"
+}
+
+@test "a log that cannot be written is an error that names it" {
+    need_guest
+    deployment "deployment: {logging: {file: $BATS_TEST_TMPDIR/none/log}}"
+    capture "$TARS" exec --json --config "$dir" --profile strict "$GUEST" exit 0
+    [ "$status" -ne 0 ] || fail "expected a failure"
+    expect_json "d['error']['where'] == '$BATS_TEST_TMPDIR/none/log' and 'deployment.logging.file' in d['error']['hint']"
+    capture "$TARS" list --config "$dir"
+    [ "$status" -ne 0 ] || fail "expected a failure"
+    capture "$TARS" config check --config "$dir"
+    expect_status 0
+}
+
+@test "models do not run in wasm either when the configuration takes it away" {
+    import_tiny
+    deployment 'deployment: {wasm: {enabled: false}}'
+    capture "$TARS" run --json --config "$dir" --runtime wasm tiny hello
+    expect_status 5
+    expect_json "d['error']['message'] == 'runtime wasm is unavailable: by configuration'"
+    capture "$TARS" run --config "$dir" --isolation sandbox tiny hello
+    expect_status 5
+    capture "$TARS" run --config "$dir" --runtime native --max-tokens 1 tiny hello
+    expect_status 0
+    deployment 'deployment: {wasm: {enabled: maybe}}'
+    capture "$TARS" run --config "$dir" tiny hello
+    expect_status 2
+}
