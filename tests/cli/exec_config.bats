@@ -324,3 +324,22 @@ sys.exit(0 if eval(sys.argv[2]) else str(r))' "$BATS_TEST_TMPDIR/log" "$1"
     capture "$TARS" run --config "$dir" tiny hello
     expect_status 2
 }
+
+@test "the examples of the document are good configurations" {
+    local folder=$BATS_TEST_TMPDIR/examples
+    mkdir -p "$folder"
+    awk -v folder="$folder" '/^YAML$/ { writing = 0 } writing { print > file }
+        /<<.YAML.$/ { n++; file = folder "/" n ".yaml"; writing = 1 }' "$ROOT/docs/configuration.md"
+    [ "$(find "$folder" -name '*.yaml' | wc -l)" -ge 3 ] || fail "expected three examples"
+    local example
+    for example in "$folder"/*.yaml; do
+        cp "$example" "$dir/deployment.config.yaml"
+        HOME=$BATS_TEST_TMPDIR capture "$TARS" config check --config "$dir"
+        expect_status 0
+        [ -z "$output" ] || fail "expected no diagnostics of $(cat "$example")"
+    done
+    need_guest
+    deployment "deployment: {security: {profiles: {reader: {extends: standard, syscalls: [openat, close, newfstatat, lseek]}}}}"
+    capture "$TARS" exec --config "$dir" --profile reader "$GUEST" say hello
+    expect_status 0
+}
