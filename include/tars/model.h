@@ -30,6 +30,7 @@ typedef struct tars_context_options {
     /* Called with each log line (UTF-8, no newline); may be NULL. Called from any thread. */
     void (*log)(void *user, int level, const char *line);
     void *log_user;
+    bool no_wasm; /* the runtime wasm is unavailable, whatever a request asks for */
 } tars_context_options;
 #define TARS_CONTEXT_OPTIONS_DEFAULTS {.size_bytes = sizeof(tars_context_options)}
 

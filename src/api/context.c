@@ -70,6 +70,7 @@ tars_status tars_context_create(const tars_context_options *options, tars_contex
     context->offline = own.offline || environment_says("TARS_OFFLINE");
     context->log = own.log;
     context->log_user = own.log_user;
+    context->no_wasm = own.no_wasm;
     tars_status status = set_home(context, own.home, err);
     if (status == TARS_OK) {
         status = set_program(context, own.program_path, err);

@@ -24,6 +24,7 @@ struct tars_context {
     bool offline;
     void (*log)(void *user, int level, const char *line); /* may be NULL */
     void *log_user;
+    bool no_wasm; /* by configuration */
 };
 
 /* Sends one line to the context's log, if it has one. The format language is text_format's. */

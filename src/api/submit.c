@@ -76,7 +76,8 @@ static bool is_text(const char *found, const char *expected) {
 }
 
 /* The runtime that is asked for, or the first whose isolation is enough. */
-static tars_status choose_runtime(const tars_policy *p, const runtime_row **out, tars_error *err) {
+static tars_status choose_runtime(const tars_context *context, const tars_policy *p,
+                                  const runtime_row **out, tars_error *err) {
     static const char *const levels[] = {[ISOLATION_PROCESS] = "process",
                                          [ISOLATION_SANDBOX] = "sandbox",
                                          [ISOLATION_MICROVM] = "microvm"};
@@ -104,6 +105,10 @@ static tars_status choose_runtime(const tars_policy *p, const runtime_row **out,
                   p->isolation);
         error_hint(err, "leave out --runtime: the isolation decides then");
         return TARS_UNAVAILABLE;
+    }
+    if (context->no_wasm && is_text(row->name, "wasm")) {
+        error_set(err, TARS_UNAVAILABLE, "runtime wasm is unavailable: by configuration");
+        return error_hint(err, "set deployment.wasm.enabled to true, or use --runtime native");
     }
     *out = row;
     return row->probe(err);
@@ -221,7 +226,7 @@ static tars_status check_request(tars_job *job, const job_kind *kind, tars_error
     const tars_request *r = job->request;
     tars_status status = check_model(r, kind, err);
     if (status == TARS_OK) {
-        status = choose_runtime(&r->policy, &job->runtime, err);
+        status = choose_runtime(job->context, &r->policy, &job->runtime, err);
     }
     if (status == TARS_OK && job_in_guest(job) && !kind->in_guest) {
         status = error_set(err, TARS_UNAVAILABLE,

@@ -1,6 +1,7 @@
 #include "cli/cli.h"
 
 #include "cli/command_line.h"
+#include "cli/configuration.h"
 #include "cli/help.h"
 #include "cli/report.h"
 #include "cli/version.h"
@@ -74,6 +75,7 @@ static int run_command_line(int argc, char **argv) {
         status = dispatch(&c, &line, &err);
     }
     command_line_free(&line);
+    configuration_end(&c);
     return finish(&c, status, &err);
 }
 

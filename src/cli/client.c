@@ -1,5 +1,7 @@
 #include "cli/client.h"
 
+#include "api/context.h"
+#include "cli/configuration.h"
 #include "cli/report.h"
 
 /* Inside a signal handler. */
@@ -13,8 +15,17 @@ static void cancel_running(void *user) {
 
 static void log_line(void *user, int level, const char *line) {
     const cli *c = user;
-    enum { LEVEL_WARNING = 1 };
-    if (level <= LEVEL_WARNING) {
+    static const log_level levels[] = {[CONTEXT_LOG_ERROR] = LOG_ERROR,
+                                       [CONTEXT_LOG_WARNING] = LOG_WARN,
+                                       [CONTEXT_LOG_INFO] = LOG_INFO,
+                                       [CONTEXT_LOG_DEBUG] = LOG_DEBUG};
+    log_level said =
+        level >= CONTEXT_LOG_ERROR && level <= CONTEXT_LOG_DEBUG ? levels[level] : LOG_TRACE;
+    configuration_log(c, said, line, NULL, 0);
+    if (!configuration_logs(c, said)) {
+        return;
+    }
+    if (said <= LOG_WARN) {
         report_note(c, "%s", line);
     } else {
         report_detail(c, "%s", line);
@@ -25,12 +36,18 @@ tars_status client_open(client *self, cli *c, tars_error *err) {
     self->cli = c;
     self->context = NULL;
     atomic_store(&self->running, NULL);
+    const config *values;
+    tars_status status = configuration_get(c, &values, err);
+    if (status != TARS_OK) {
+        return status;
+    }
     tars_context_options options = TARS_CONTEXT_OPTIONS_DEFAULTS;
     options.home = c->globals.home;
     options.offline = c->globals.offline;
     options.log = log_line;
     options.log_user = c;
-    tars_status status = tars_context_create(&options, &self->context, err);
+    options.no_wasm = !config_bool_or(values, "deployment.wasm.enabled", true);
+    status = tars_context_create(&options, &self->context, err);
     if (status == TARS_OK) {
         status = platform_guard_install(err);
     }

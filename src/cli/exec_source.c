@@ -39,8 +39,8 @@ static tars_status begin_module(exec_source *s, const char *name, tars_error *er
     return status;
 }
 
-tars_status exec_source_open(const cli *c, const char *runtime, const char *argument,
-                             exec_source *out, tars_error *err) {
+tars_status exec_source_open(const cli *c, const char *runtime, const wasm_settings *settings,
+                             const char *argument, exec_source *out, tars_error *err) {
     *out = (exec_source){0};
     tars_status status = c->globals.home ? copy_path(c->globals.home, out->home, err)
                                          : platform_data_path(out->home, sizeof out->home, err);
@@ -50,7 +50,7 @@ tars_status exec_source_open(const cli *c, const char *runtime, const char *argu
     }
     if (status == TARS_OK) {
         status = module_code_artifacts(out->home, out->is_module ? out->module.entry.sha256 : NULL,
-                                       &out->code, &out->artifacts, err);
+                                       settings, &out->code, &out->artifacts, err);
     }
     return status;
 }

@@ -17,8 +17,8 @@ typedef struct exec_source {
     bool is_module; /* else `module` holds nothing */
 } exec_source;
 
-tars_status exec_source_open(const cli *c, const char *runtime, const char *argument,
-                             exec_source *out, tars_error *err);
+tars_status exec_source_open(const cli *c, const char *runtime, const wasm_settings *settings,
+                             const char *argument, exec_source *out, tars_error *err);
 /* `failure`: why it could not be opened by its runtime, or NULL. */
 void exec_source_close(const cli *c, exec_source *source, const tars_error *failure);
 

@@ -28,9 +28,11 @@ static void save(void *user, const uint8_t key[SHA256_DIGEST_BYTES], const void 
     code->kept.save(code->kept.user, key, bytes, length);
 }
 
-tars_status module_code_artifacts(const char *home, const char *sha256, module_code *out,
+tars_status module_code_artifacts(const char *home, const char *sha256,
+                                  const wasm_settings *settings, module_code *out,
                                   wasm_artifacts *artifacts, tars_error *err) {
-    *out = (module_code){.store = {.home = home}};
+    *out = (module_code){
+        .store = {.home = home, .folder = settings->code_folder, .is_off = !settings->keeps_code}};
     out->kept = code_store_artifacts(&out->store);
     if (sha256) {
         memcpy(out->sha256, sha256, sizeof out->sha256);

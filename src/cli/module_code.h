@@ -1,9 +1,11 @@
 /* Compiled code of a loaded module: kept as any other, and noted with the module, so that it goes
- * when the module does. Ownership: the caller's plain memory; `home` is borrowed. */
+ * when the module does. Ownership: the caller's plain memory; `home` and the texts of
+ * `settings` are borrowed. */
 #ifndef CLI_MODULE_CODE_H
 #define CLI_MODULE_CODE_H
 
 #include "cli/verb.h"
+#include "cli/wasm_settings.h"
 #include "store/code_store.h"
 
 typedef struct module_code {
@@ -15,7 +17,8 @@ typedef struct module_code {
 
 /* Valid as long as *out, which does not move; `sha256` NULL: no module is noted. The program tars
  * compiles in a process of its own. */
-tars_status module_code_artifacts(const char *home, const char *sha256, module_code *out,
+tars_status module_code_artifacts(const char *home, const char *sha256,
+                                  const wasm_settings *settings, module_code *out,
                                   wasm_artifacts *artifacts, tars_error *err);
 /* Says why code is not kept, if it is not. */
 void module_code_tell(const cli *c, const module_code *code);

@@ -220,7 +220,7 @@ static tars_status check_choice(const option *row, const char *text, tars_error 
 }
 
 static tars_status parse_text(const option *row, const char *text, void *place, tars_error *err) {
-    if (row->type == OPTION_ENUM && check_choice(row, text, err) != TARS_OK) {
+    if (row->type == OPTION_ENUM && !row->is_open && check_choice(row, text, err) != TARS_OK) {
         return TARS_USAGE;
     }
     if (row->type != OPTION_TEXT && *text == '\0') {

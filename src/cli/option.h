@@ -47,7 +47,8 @@ typedef struct option {
     option_type type;
     char letter; /* short form, or 0 */
     bool repeated;
-    bool hidden; /* parsed, not documented */
+    bool is_open; /* OPTION_ENUM: takes other words than its choices too; the verb judges them */
+    bool hidden;  /* parsed, not documented */
 } option;
 
 typedef struct option_set {

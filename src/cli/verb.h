@@ -12,6 +12,8 @@
 typedef struct cli_globals {
     bool help, version, json, quiet, verbose, no_color, offline;
     const char *home;
+    const char *configuration; /* folder of the configuration, or NULL */
+    option_list settings;      /* "path=value" */
 } cli_globals;
 
 /* What every verb gets. */
@@ -20,6 +22,7 @@ typedef struct cli {
     output out;        /* standard output: results */
     terminal messages; /* standard error: everything else */
     bool input_is_terminal;
+    struct configuration *configuration; /* once it was read (configuration.h), or NULL */
     int exit_status; /* for a verb that ended well with a result that is not: 1 for a receipt that
                         does not match. A failure's status comes from its tars_error instead */
 } cli;

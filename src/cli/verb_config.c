@@ -1,27 +1,14 @@
 #include "base/nearest.h"
+#include "cli/configuration.h"
 #include "cli/report.h"
-#include "config/config.h"
 
 #include <string.h>
 
 typedef struct config_values {
-    const char *folder;
-    option_list settings;
     bool origin;
 } config_values;
 
 static const option config_rows[] = {
-    {.name = "config",
-     .type = OPTION_FOLDER,
-     .offset = offsetof(config_values, folder),
-     .value_name = "DIR",
-     .help = "folder of the files; else TARS_CONFIG_DIR or the platform's"},
-    {.name = "set",
-     .type = OPTION_TEXT,
-     .offset = offsetof(config_values, settings),
-     .value_name = "PATH=VALUE",
-     .repeated = true,
-     .help = "set one key; wins over files and variables"},
     {.name = "origin",
      .type = OPTION_FLAG,
      .offset = offsetof(config_values, origin),
@@ -30,15 +17,6 @@ static const option config_rows[] = {
 static const option_set config_set = OPTION_SET("Options", config_rows);
 
 static const char *const config_actions[] = {"check", "show", "schema", NULL};
-
-static tars_status load(const config_values *values, config_diagnostics *problems, config **out,
-                        tars_error *err) {
-    config_options options = {.folder = values->folder,
-                              .environment = platform_environment_block(),
-                              .settings = values->settings.items,
-                              .n_settings = values->settings.count};
-    return config_load(&options, problems, out, err);
-}
 
 static void print_diagnostics(json_writer *json, const config_diagnostics *problems) {
     json_key(json, "diagnostics");
@@ -78,9 +56,10 @@ static void tell_problems(cli *c, const config_diagnostics *problems, bool as_re
 }
 
 static tars_status check(cli *c, const verb_call *call, tars_error *err) {
+    (void)call;
     config_diagnostics problems = {0};
     config *loaded = NULL;
-    tars_status status = load(call->values, &problems, &loaded, err);
+    tars_status status = configuration_load(c, &problems, &loaded, err);
     if (status != TARS_OK && problems.n_errors == 0) {
         diagnostics_free(&problems);
         return status;
@@ -263,7 +242,7 @@ static tars_status show(cli *c, const verb_call *call, tars_error *err) {
     config *loaded = NULL;
     tars_status status = path ? config_path_check(path, err) : TARS_OK;
     if (status == TARS_OK) {
-        status = load(values, &problems, &loaded, err);
+        status = configuration_load(c, &problems, &loaded, err);
         tell_problems(c, &problems, false);
         diagnostics_free(&problems);
     }

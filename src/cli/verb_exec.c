@@ -1,3 +1,5 @@
+#include "api/profiles.h"
+#include "cli/configuration.h"
 #include "cli/exec_source.h"
 #include "cli/report.h"
 #include "cli/verb.h"
@@ -30,10 +32,12 @@ static const option exec_rows[] = {
      .offset = offsetof(exec_values, profile),
      .value_name = "PROFILE",
      .choices = runtime_profile_names,
+     .is_open = true,
      .default_text = "standard",
      .help = "what it may ask of the system: strict is memory, time, its standard channels and "
              "the end, and the calls for files only with --dir; standard adds files of granted "
-             "folders, threads, and reading the system's libraries; trusted is standard"},
+             "folders, threads, and reading the system's libraries; trusted is standard; others "
+             "are those of the configuration, beside"},
     {.name = "memory",
      .type = OPTION_SIZE,
      .offset = offsetof(exec_values, memory_bytes),
@@ -96,7 +100,8 @@ typedef struct exec_plan {
     platform_file input;
     bool has_input;
     const runtime_row *row;
-    const runtime_profile *profile;
+    resolved_profile profile;
+    wasm_settings wasm;
     runtime_limits limits;
     runtime_request request;
 } exec_plan;
@@ -166,6 +171,36 @@ static tars_status open_input(exec_plan *plan, const char *path, tars_error *err
     return status;
 }
 
+static tars_status take_profile(exec_plan *plan, const config *values, const char *name,
+                                tars_error *err) {
+    tars_status status = profiles_resolve(values, name, &plan->profile, err);
+    if (status == TARS_OK) {
+        status = profiles_check_runtime(&plan->profile, plan->row, err);
+    }
+    if (status == TARS_OK && plan->profile.no_folders && plan->request.n_folders > 0) {
+        status = error_set(err, TARS_DENIED,
+                           "the profile %.60s reaches no files of this machine: --dir is refused",
+                           plan->profile.rules.name);
+        error_hint(err, "deployment.security says files: scratch; use --stdin and the output");
+    }
+    return status;
+}
+
+/* What the command line leaves open is the configuration's. */
+static tars_status take_settings(exec_plan *plan, const config *values, tars_error *err) {
+    if (strcmp(plan->row->name, "wasm") != 0) {
+        return TARS_OK;
+    }
+    tars_status status = wasm_settings_get(values, &plan->wasm, err);
+    const runtime_limits *said = &plan->wasm.limits;
+    runtime_limits *l = &plan->limits;
+    l->memory_bytes = l->memory_bytes > 0 ? l->memory_bytes : said->memory_bytes;
+    l->stack_bytes = l->stack_bytes > 0 ? l->stack_bytes : said->stack_bytes;
+    l->table_elements = l->table_elements > 0 ? l->table_elements : said->table_elements;
+    plan->profile.rules.wasi_refused |= plan->wasm.wasi_refused;
+    return status;
+}
+
 static tars_status take_table_elements(exec_plan *plan, const exec_values *values,
                                        tars_error *err) {
     if (values->table_elements.given && values->table_elements.value > UINT32_MAX) {
@@ -176,7 +211,8 @@ static tars_status take_table_elements(exec_plan *plan, const exec_values *value
     return TARS_OK;
 }
 
-static tars_status make_plan(const verb_call *call, exec_plan *plan, tars_error *err) {
+static tars_status make_plan(const config *from, const verb_call *call, exec_plan *plan,
+                             tars_error *err) {
     const exec_values *values = call->values;
     plan->arguments = calloc(call->n_arguments + 1, sizeof *plan->arguments);
     if (!plan->arguments) {
@@ -194,7 +230,6 @@ static tars_status make_plan(const verb_call *call, exec_plan *plan, tars_error 
     plan->request.environment = plan->environment;
     plan->request.folders = plan->folders;
     plan->row = runtime_find(values->runtime);
-    plan->profile = runtime_profile_find(values->profile);
     plan->limits = (runtime_limits){.memory_bytes = values->memory_bytes,
                                     .timeout_ms = values->timeout_ms,
                                     .output_bytes = values->output_bytes,
@@ -202,6 +237,12 @@ static tars_status make_plan(const verb_call *call, exec_plan *plan, tars_error 
                                     .fuel = values->fuel.given ? values->fuel.value : 0};
     if (status == TARS_OK) {
         status = take_table_elements(plan, values, err);
+    }
+    if (status == TARS_OK) {
+        status = take_profile(plan, from, values->profile, err);
+    }
+    if (status == TARS_OK) {
+        status = take_settings(plan, from, err);
     }
     return status;
 }
@@ -255,7 +296,7 @@ static void print_json(cli *c, const exec_plan *plan, const runtime_outcome *o) 
         json_member_string(&json, "message", o->message);
     }
     json_member_string(&json, "runtime", plan->row->name);
-    json_member_string(&json, "profile", plan->profile->name);
+    json_member_string(&json, "profile", plan->profile.rules.name);
     json_key(&json, "stdout");
     json_string_n(&json, o->output.data, o->output.length);
     json_key(&json, "stderr");
@@ -270,6 +311,50 @@ static void print_json(cli *c, const exec_plan *plan, const runtime_outcome *o) 
     json_end_array(&json);
     json_end_object(&json);
     output_text(&c->out, "\n");
+}
+
+/* Every violation is a record, and the end is one. */
+static void log_end(const cli *c, const exec_plan *plan, const runtime_outcome *o) {
+    const char *program = plan->arguments[0];
+    log_field fields[] = {{"program", program, 0},
+                          {"runtime", plan->row->name, 0},
+                          {"profile", plan->profile.rules.name, 0},
+                          {"kind", "", 0},
+                          {"name", "", 0},
+                          {"count", NULL, 0}};
+    enum { KIND = 3, NAME, COUNT, FIELDS };
+    for (size_t i = 0; i < o->violations.count; i++) {
+        const runtime_violation *v = &o->violations.rows[i];
+        fields[KIND].text = v->kind;
+        fields[NAME].text = v->name;
+        fields[COUNT].number = v->count;
+        configuration_log(c, LOG_WARN, "the program was refused something or met a limit", fields,
+                          FIELDS);
+    }
+    if (o->violations.lost > 0) {
+        fields[KIND].text = "other";
+        fields[NAME].text = "";
+        fields[COUNT].number = o->violations.lost;
+        configuration_log(c, LOG_WARN, "more was refused than is named", fields, FIELDS);
+    }
+    log_field end[] = {fields[0],
+                       fields[1],
+                       fields[2],
+                       {"status", runtime_end_name(o->end), 0},
+                       {"wall_ms", NULL, o->usage.wall_ns / 1000000},
+                       {"exit_code", NULL, (uint64_t)o->exit_code}};
+    size_t n = sizeof end / sizeof end[0] - (o->exit_code < 0); /* then there is none */
+    configuration_log(c, LOG_INFO, "the program ended", end, n);
+}
+
+/* The run itself was refused: by its profile, before the program began. */
+static void log_denied(const cli *c, const verb_call *call, const tars_error *err) {
+    const exec_values *values = call->values;
+    const log_field fields[] = {{"program", call->arguments[0], 0},
+                                {"runtime", values->runtime, 0},
+                                {"profile", values->profile, 0},
+                                {"reason", err->message, 0}};
+    configuration_log(c, LOG_WARN, "the run was refused", fields, sizeof fields / sizeof fields[0]);
 }
 
 static void tell_end(const cli *c, const runtime_outcome *o) {
@@ -325,7 +410,7 @@ static bool is_not_interrupted(void *user) {
 static tars_status serve(const exec_plan *plan, runtime_image *image, runtime_outcome *o,
                          tars_error *err) {
     runtime_instance *instance = NULL;
-    tars_status status = runtime_spawn(image, NULL, plan->profile, &instance, err);
+    tars_status status = runtime_spawn(image, NULL, &plan->profile.rules, &instance, err);
     if (status == TARS_OK) {
         status = runtime_submit(instance, &plan->request, is_not_interrupted, NULL, err);
     }
@@ -346,11 +431,13 @@ static tars_status run_program(const cli *c, const exec_plan *plan, const verb_c
     }
     runtime_image *image = NULL;
     bool is_refused = false;
-    tars_status status = exec_source_open(c, values->runtime, call->arguments[0], opened, err);
+    tars_status status =
+        exec_source_open(c, values->runtime, &plan->wasm, call->arguments[0], opened, err);
     if (status == TARS_OK) {
         runtime_source source = {.kind = RUNTIME_PROGRAM,
                                  .path = opened->path,
                                  .limits = &plan->limits,
+                                 .without_proposals = plan->wasm.without_proposals,
                                  .artifacts = &opened->artifacts};
         status = runtime_open(plan->row, &source, &image, err);
         is_refused = status != TARS_OK;
@@ -367,7 +454,11 @@ static tars_status run_program(const cli *c, const exec_plan *plan, const verb_c
 static tars_status run_exec(cli *c, const verb_call *call, tars_error *err) {
     exec_plan plan = {0};
     runtime_outcome outcome = {0};
-    tars_status status = make_plan(call, &plan, err);
+    const config *values = NULL;
+    tars_status status = configuration_get(c, &values, err);
+    if (status == TARS_OK) {
+        status = make_plan(values, call, &plan, err);
+    }
     if (status == TARS_OK) {
         status = platform_interrupt_install(NULL, NULL, err);
     }
@@ -382,6 +473,9 @@ static tars_status run_exec(cli *c, const verb_call *call, tars_error *err) {
     }
     if (status == TARS_OK) {
         c->exit_status = exit_status(&outcome);
+        log_end(c, &plan, &outcome);
+    } else if (status == TARS_DENIED) {
+        log_denied(c, call, err);
     }
     runtime_outcome_free(&outcome);
     plan_free(&plan);

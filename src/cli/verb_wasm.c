@@ -1,6 +1,7 @@
 #include "api/context.h"
 #include "base/nearest.h"
 #include "cli/client.h"
+#include "cli/configuration.h"
 #include "cli/module_code.h"
 #include "cli/number_text.h"
 #include "cli/report.h"
@@ -148,18 +149,21 @@ static tars_status name_for(const verb_call *call, char name[STORE_NAME_BYTES], 
     return TARS_OK;
 }
 
-/* Compiles as `tars exec --runtime wasm` does when nothing else is asked for, so that the first
- * run finds the code. */
-static tars_status compile(const cli *c, const modules_load *load, const wasm_source *source,
-                           tars_error *err) {
-    static const stranger_code usual = {.fuel = false, .bulk_memory = true, .stack_bytes = 1 << 20};
+/* Compiles as `tars exec --runtime wasm` does when its command line asks for nothing else, so that
+ * the first run finds the code. */
+static tars_status compile(const cli *c, const wasm_settings *settings, const modules_load *load,
+                           const wasm_source *source, tars_error *err) {
+    const runtime_limits *limits = &settings->limits;
+    stranger_code usual = stranger_code_for(settings->without_proposals, false,
+                                            limits->memory_bytes, limits->stack_bytes);
     module_code *code = malloc(sizeof *code);
     if (!code) {
         return error_set(err, TARS_OUT_OF_MEMORY, "no memory to compile a module");
     }
     wasm_artifacts artifacts;
     stranger_module *module = NULL;
-    tars_status status = module_code_artifacts(load->home, load->sha256, code, &artifacts, err);
+    tars_status status =
+        module_code_artifacts(load->home, load->sha256, settings, code, &artifacts, err);
     if (status == TARS_OK) {
         status = stranger_open(source->bytes, source->length, &usual, &artifacts, &module, err);
         stranger_close(module);
@@ -175,9 +179,9 @@ static bool is_the_modules(tars_status status) {
            status == TARS_TIMEOUT || status == TARS_FAILED;
 }
 
-static tars_status compile_and_keep(const cli *c, modules_load *load, const wasm_source *source,
-                                    tars_error *err) {
-    tars_status status = compile(c, load, source, err);
+static tars_status compile_and_keep(const cli *c, const wasm_settings *settings, modules_load *load,
+                                    const wasm_source *source, tars_error *err) {
+    tars_status status = compile(c, settings, load, source, err);
     if (status == TARS_OK) {
         status = modules_load_commit(load, source->bytes, source->length, err);
     } else if (is_the_modules(status)) {
@@ -204,8 +208,8 @@ static void print_loaded(cli *c, const modules_load *load, const wasm_source *so
     output_text(&c->out, "\n");
 }
 
-static tars_status load_source(cli *c, const char *home, const char *name,
-                               const wasm_source *source, tars_error *err) {
+static tars_status load_source(cli *c, const wasm_settings *settings, const char *home,
+                               const char *name, const wasm_source *source, tars_error *err) {
     uint8_t digest[SHA256_DIGEST_BYTES];
     sha256(source->bytes, source->length, digest);
     modules_load *load = malloc(sizeof *load);
@@ -214,7 +218,7 @@ static tars_status load_source(cli *c, const char *home, const char *name,
     }
     tars_status status = modules_load_begin(home, name, digest, load, err);
     if (status == TARS_OK) {
-        status = load->was_there ? TARS_OK : compile_and_keep(c, load, source, err);
+        status = load->was_there ? TARS_OK : compile_and_keep(c, settings, load, source, err);
         if (status == TARS_OK) {
             print_loaded(c, load, source);
         }
@@ -228,7 +232,15 @@ static tars_status load(cli *c, const verb_call *call, tars_error *err) {
     char name[STORE_NAME_BYTES];
     wasm_source source = {0};
     client session;
+    const config *values;
+    wasm_settings settings;
     tars_status status = name_for(call, name, err);
+    if (status == TARS_OK) {
+        status = configuration_get(c, &values, err);
+    }
+    if (status == TARS_OK) {
+        status = wasm_settings_get(values, &settings, err);
+    }
     if (status != TARS_OK) {
         return status;
     }
@@ -240,7 +252,7 @@ static tars_status load(cli *c, const verb_call *call, tars_error *err) {
         status = client_open(&session, c, err);
     }
     if (status == TARS_OK) {
-        status = load_source(c, session.context->home, name, &source, err);
+        status = load_source(c, &settings, session.context->home, name, &source, err);
         client_close(&session);
     }
     wasm_source_close(&source);

@@ -89,6 +89,17 @@ static const option global_rows[] = {
      .offset = offsetof(cli_globals, home),
      .value_name = "DIR",
      .help = "folder of the model store; else TARS_HOME, TARS_DATA_DIR or the platform's"},
+    {.name = "config",
+     .type = OPTION_FOLDER,
+     .offset = offsetof(cli_globals, configuration),
+     .value_name = "DIR",
+     .help = "folder of the configuration; else TARS_CONFIG_DIR or the platform's"},
+    {.name = "set",
+     .type = OPTION_TEXT,
+     .offset = offsetof(cli_globals, settings),
+     .value_name = "PATH=VALUE",
+     .repeated = true,
+     .help = "set one key of the configuration; wins over files and variables"},
 };
 const option_set global_options = OPTION_SET("Global options", global_rows);
 

@@ -62,5 +62,7 @@ extern const config_key_table config_keys_agents, config_keys_deployment, config
 /* Choices that several tables share. */
 extern const char *const config_platforms[], *const config_targets[], *const config_runtimes[],
                                                                           *const config_profiles[];
+/* All calls of WASI preview 1. */
+extern const char *const config_wasi_calls[];
 
 #endif

@@ -83,7 +83,7 @@ static const config_key rows[] = {
      .maximum = 9e15, .text = "fuel of a closure"},
     {ROOT "wasm.limits.max_table_elements", CONFIG_TYPE_INT, .standard = "1000", .minimum = 1,
      .maximum = 1e7, .text = "entries of a table"},
-    {ROOT "wasm.limits.max_stack", CONFIG_TYPE_SIZE, .standard = "1MiB", .minimum = 16384,
+    {ROOT "wasm.limits.max_stack", CONFIG_TYPE_SIZE, .standard = "1MiB", .minimum = 65536,
      .maximum = 256 * MEBIBYTE, .text = "stack of an instance"},
     {ROOT "wasm.max_instances", CONFIG_TYPE_INT, .standard = "200", .minimum = 1, .maximum = 100000,
      .text = "instances at once"},

@@ -1,6 +1,7 @@
 #include "config/rules.h"
 
 #include "config/assign.h"
+#include "config/reach.h"
 #include "platform/platform.h"
 
 #include <string.h>
@@ -318,6 +319,15 @@ static void check_pages(const rules *r) {
          (long long)pages->integer);
 }
 
+static void check_features(const rules *r) {
+    static const char path[] = "deployment.wasm.features.threads";
+    const config_value *threads = rules_at(r, path);
+    if (threads && threads->boolean) {
+        warn(r, "C0331", threads, path,
+             "threads of WebAssembly are unavailable in this version: nothing will run there");
+    }
+}
+
 static void check_server(const rules *r) {
     const config_value *mode = rules_at(r, "deployment.server.auth.mode");
     const config_value *address = rules_at(r, "deployment.server.http.address");
@@ -352,35 +362,11 @@ static void check_language(const rules *r, const config_value *entry, const char
 
 /* ---- security profiles ------------------------------------------------------------------- */
 
-/* What a profile may reach: later words of a list reach more. For isolation, less of it does. */
-typedef struct reach_row {
-    const char *key;
-    const char *words[3];    /* narrow to wide */
-    const char *standard[3]; /* of strict, standard, trusted */
-} reach_row;
-
-static const reach_row reaches[] = {
-    {"isolation", {"microvm", "sandbox", "process"}, {"sandbox", "sandbox", "process"}},
-    {"files", {"scratch", "workspace", "configured"}, {"scratch", "workspace", "configured"}},
-    {"network", {"none", "allow-list", NULL}, {"none", "allow-list", "allow-list"}},
-    {"processes", {"none", "allow-list", NULL}, {"none", "none", "allow-list"}},
-};
-enum { MAX_EXTENDS = 32 };
-
-static int rank(const reach_row *row, const char *word) {
-    for (int i = 0; i < 3 && row->words[i]; i++) {
-        if (strcmp(row->words[i], word) == 0) {
-            return i;
-        }
-    }
-    return 0;
-}
-
 /* What a profile says itself or takes from those that it extends; NULL for a chain that does not
  * end. */
 static const char *inherited(const rules *r, const char *profile, const reach_row *row) {
     const config_value *profiles = rules_at(r, "deployment.security.profiles");
-    for (int n = 0; n < MAX_EXTENDS; n++) {
+    for (int n = 0; n < REACH_MAX_EXTENDS; n++) {
         for (int i = 0; config_profiles[i]; i++) {
             if (strcmp(config_profiles[i], profile) == 0) {
                 return row->standard[i];
@@ -407,8 +393,17 @@ static void check_profile(const rules *r, const config_value *entry, const char 
         return;
     }
     check_profile_name(r, extends, path);
-    for (size_t i = 0; i < sizeof reaches / sizeof reaches[0]; i++) {
-        const reach_row *row = &reaches[i];
+    for (size_t i = 0; config_profiles[i]; i++) {
+        if (strcmp(config_profiles[i], entry->name) == 0) {
+            rules_tell(r, "C0334", entry, path,
+                       "the profile %s is built in and cannot be made anew; give yours another "
+                       "name, or narrow all with deployment.security.maximum",
+                       entry->name);
+            return;
+        }
+    }
+    for (reach_kind i = 0; i < REACH_KINDS; i++) {
+        const reach_row *row = &reach_rows[i];
         const config_value *own = config_member(entry, row->key);
         const char *base = inherited(r, extends->text, row);
         const config_value *most = config_member(maximum, row->key);
@@ -417,12 +412,12 @@ static void check_profile(const rules *r, const config_value *entry, const char 
             return;
         }
         const char *word = own ? own->text : base;
-        if (own && rank(row, word) > rank(row, base)) {
+        if (own && reach_rank(i, word) > reach_rank(i, base)) {
             rules_tell(r, "C0333", own, path,
                        "%s: \"%s\" is wider than \"%s\" of the profile \"%s\"; a profile can only "
                        "narrow",
                        row->key, word, base, extends->text);
-        } else if (own && most && rank(row, word) > rank(row, most->text)) {
+        } else if (own && most && reach_rank(i, word) > reach_rank(i, most->text)) {
             rules_tell(r, "C0333", own, path,
                        "%s: \"%s\" is wider than \"%s\" of deployment.security.maximum", row->key,
                        word, most->text);
@@ -462,12 +457,14 @@ void rules_check(const rules *r) {
     check_priorities(r);
     rules_each(r, "deployment.native.platforms", check_platform);
     check_pages(r);
+    check_features(r);
     check_server(r);
     check_canary(r);
     rules_each(r, "deployment.languages", check_language);
     check_profile_name(r, rules_at(r, "deployment.hyperlight.security.profile"),
                        "deployment.hyperlight.security.profile");
     rules_each(r, "deployment.security.profiles", check_profile);
+    rules_check_calls(r);
     check_secret_file(r, r->root, "");
     rules_check_organization(r);
 }

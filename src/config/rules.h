@@ -15,6 +15,8 @@ typedef struct rules {
 void rules_check(const rules *r);
 /* The part of it that looks at the two files of the organisation. */
 void rules_check_organization(const rules *r);
+/* The part of it that looks at names of calls. */
+void rules_check_calls(const rules *r);
 
 /* The value at a path of plain names, or NULL. */
 const config_value *rules_at(const rules *r, const char *path);

@@ -557,8 +557,11 @@ typedef struct platform_jail_options {
     const char *const *environment;    /* NULL at the end */
     const platform_jail_grant *grants; /* a later one covers an earlier one above it */
     size_t n_grants;
-    const char *folder;    /* the guest's name of the working folder; NULL: / */
-    bool file_calls;       /* else the program can only use its descriptors 0, 1 and 2 */
+    const char *folder; /* the guest's name of the working folder; NULL: / */
+    bool file_calls;    /* else the program can only use its descriptors 0, 1 and 2 */
+    /* Instead of what file_calls adds: these calls alone, NULL at the end. Names that
+     * platform_jail_call_name does not list add nothing. NULL: file_calls decides. */
+    const char *const *calls;
     platform_handle input; /* its standard input is what this gives; or PLATFORM_NO_HANDLE */
     uint64_t memory_bytes, output_bytes, file_bytes; /* output: both channels together */
     uint64_t timeout_ns;
@@ -611,6 +614,9 @@ typedef struct platform_jail_result {
 tars_status platform_jail_run(const platform_jail_options *options, platform_jail_result *out,
                               tars_error *err);
 void platform_jail_free(platform_jail_result *result);
+/* The names that platform_jail_options.calls may have, by index; NULL behind the last. None where
+ * there are no jails. */
+const char *platform_jail_call_name(size_t index);
 
 /* ---- terminal and signals ---------------------------------------------------------------- */
 

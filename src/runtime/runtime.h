@@ -24,6 +24,7 @@
 #include "runtime/profile.h"
 #include "runtime/usage.h"
 #include "runtime/wasm/artifacts.h"
+#include "runtime/wasm/stranger_code.h"
 
 /* ---- what is asked for ------------------------------------------------------------------- */
 
@@ -61,6 +62,7 @@ typedef struct runtime_source {
     const runtime_limits *limits;    /* the most that any instance will have */
     const runtime_model *model;      /* of RUNTIME_MODEL; NULL: the engine alone */
     const wasm_artifacts *artifacts; /* where compiled code is kept, or NULL */
+    unsigned without_proposals;      /* of WebAssembly, that are off: PROPOSAL_… */
 } runtime_source;
 
 enum { RUNTIME_MAX_FOLDERS = 32 };

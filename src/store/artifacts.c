@@ -21,16 +21,20 @@ typedef struct artifact_header {
 
 static const char magic[8] = "TARSARTF";
 
-static tars_status path_of(const char *home, const uint8_t key[SHA256_DIGEST_BYTES],
-                           char folder[PATH_BYTES], char path[PATH_BYTES], tars_error *err) {
+/* Where an artifact lies: in `other`, or when that is NULL in HOME/cache. */
+static tars_status path_of(const char *home, const char *other,
+                           const uint8_t key[SHA256_DIGEST_BYTES], char folder[PATH_BYTES],
+                           char path[PATH_BYTES], tars_error *err) {
     char name[SHA256_HEX_BYTES];
     sha256_hex(key, name);
-    tars_status status = files_join(folder, PATH_BYTES, home, "cache", err);
+    tars_status status = other ? files_join(folder, PATH_BYTES, other, "", err)
+                               : files_join(folder, PATH_BYTES, home, "cache", err);
     return status == TARS_OK ? files_join(path, PATH_BYTES, folder, name, err) : status;
 }
 
-tars_status artifact_save(const char *home, const uint8_t key[SHA256_DIGEST_BYTES],
-                          const void *bytes, size_t length, tars_error *err) {
+tars_status artifact_save_in(const char *home, const char *other,
+                             const uint8_t key[SHA256_DIGEST_BYTES], const void *bytes,
+                             size_t length, tars_error *err) {
     char folder[PATH_BYTES];
     char path[PATH_BYTES];
     keys *signer = NULL;
@@ -46,7 +50,7 @@ tars_status artifact_save(const char *home, const uint8_t key[SHA256_DIGEST_BYTE
     memcpy(header.magic, magic, sizeof magic);
     memcpy(header.key, key, sizeof header.key);
     sha256(bytes, length, header.sha256);
-    tars_status status = path_of(home, key, folder, path, err);
+    tars_status status = path_of(home, other, key, folder, path, err);
     if (status == TARS_OK) {
         status = platform_make_folders(folder, err);
     }
@@ -93,14 +97,15 @@ static tars_status check(const char *home, const uint8_t key[SHA256_DIGEST_BYTES
     return status;
 }
 
-tars_status artifact_load(const char *home, const uint8_t key[SHA256_DIGEST_BYTES], uint8_t **bytes,
-                          size_t *length, tars_error *err) {
+tars_status artifact_load_from(const char *home, const char *other,
+                               const uint8_t key[SHA256_DIGEST_BYTES], uint8_t **bytes,
+                               size_t *length, tars_error *err) {
     char folder[PATH_BYTES];
     char path[PATH_BYTES];
     char *whole = NULL;
     size_t n = 0;
     *bytes = NULL;
-    tars_status status = path_of(home, key, folder, path, err);
+    tars_status status = path_of(home, other, key, folder, path, err);
     if (status == TARS_OK && !files_exists(path)) {
         status = error_set(err, TARS_NOT_FOUND, "there is no such artifact");
     }
@@ -121,10 +126,20 @@ tars_status artifact_load(const char *home, const uint8_t key[SHA256_DIGEST_BYTE
     return status;
 }
 
+tars_status artifact_save(const char *home, const uint8_t key[SHA256_DIGEST_BYTES],
+                          const void *bytes, size_t length, tars_error *err) {
+    return artifact_save_in(home, NULL, key, bytes, length, err);
+}
+
+tars_status artifact_load(const char *home, const uint8_t key[SHA256_DIGEST_BYTES], uint8_t **bytes,
+                          size_t *length, tars_error *err) {
+    return artifact_load_from(home, NULL, key, bytes, length, err);
+}
+
 tars_status artifact_remove(const char *home, const uint8_t key[SHA256_DIGEST_BYTES],
                             tars_error *err) {
     char folder[PATH_BYTES];
     char path[PATH_BYTES];
-    tars_status status = path_of(home, key, folder, path, err);
+    tars_status status = path_of(home, NULL, key, folder, path, err);
     return status == TARS_OK ? files_remove(path, err) : status;
 }

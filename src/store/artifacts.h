@@ -20,6 +20,13 @@ tars_status artifact_save(const char *home, const uint8_t key[SHA256_DIGEST_BYTE
  * damaged or is not signed by this machine's key for this `key`. */
 tars_status artifact_load(const char *home, const uint8_t key[SHA256_DIGEST_BYTES], uint8_t **bytes,
                           size_t *length, tars_error *err);
+/* The same in another folder than HOME/cache; NULL: in that one. The key is HOME's all the same. */
+tars_status artifact_save_in(const char *home, const char *folder,
+                             const uint8_t key[SHA256_DIGEST_BYTES], const void *bytes,
+                             size_t length, tars_error *err);
+tars_status artifact_load_from(const char *home, const char *folder,
+                               const uint8_t key[SHA256_DIGEST_BYTES], uint8_t **bytes,
+                               size_t *length, tars_error *err);
 /* Fine when there is none. */
 tars_status artifact_remove(const char *home, const uint8_t key[SHA256_DIGEST_BYTES],
                             tars_error *err);

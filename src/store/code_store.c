@@ -15,7 +15,10 @@ static bool load(void *user, const uint8_t key[SHA256_DIGEST_BYTES], uint8_t **b
                  size_t *length) {
     code_store *s = user;
     tars_error err = {.status = TARS_OK};
-    tars_status status = artifact_load(s->home, key, bytes, length, &err);
+    if (s->is_off) {
+        return false;
+    }
+    tars_status status = artifact_load_from(s->home, s->folder, key, bytes, length, &err);
     if (status != TARS_OK && status != TARS_NOT_FOUND) {
         keep_trouble(s, &err);
     }
@@ -28,8 +31,8 @@ static void save(void *user, const uint8_t key[SHA256_DIGEST_BYTES], const void 
     tars_error err = {.status = TARS_OK};
     platform_kind kind = PLATFORM_KIND_MISSING;
     (void)platform_path_kind(s->home, &kind, NULL, NULL);
-    if (kind != PLATFORM_KIND_MISSING && /* an answer makes no store */
-        artifact_save(s->home, key, bytes, length, &err) != TARS_OK) {
+    if (!s->is_off && kind != PLATFORM_KIND_MISSING && /* an answer makes no store */
+        artifact_save_in(s->home, s->folder, key, bytes, length, &err) != TARS_OK) {
         keep_trouble(s, &err);
     }
 }

@@ -1,7 +1,7 @@
 /* Compiled code of the runtime wasm, kept in the store. What cannot be read or is not as it was
  * written is compiled anew, which is never wrong.
  *
- * Ownership: the caller's plain memory; `home` is borrowed. */
+ * Ownership: the caller's plain memory; `home` and `folder` are borrowed. */
 #ifndef STORE_CODE_STORE_H
 #define STORE_CODE_STORE_H
 
@@ -10,6 +10,8 @@
 
 typedef struct code_store {
     const char *home;
+    const char *folder; /* of the code; NULL: the store's own */
+    bool is_off;        /* nothing is kept, and nothing that was is taken */
     char trouble[sizeof(((tars_error *)0)->message)]; /* why code is not kept; "" */
 } code_store;
 

@@ -1,4 +1,5 @@
 #include "config/config.h"
+#include "platform/platform.h"
 #include "support/check.h"
 
 #include <stdio.h>
@@ -148,6 +149,23 @@ static void texts_take_variables_and_no_secrets(void) {
     EXPECT_MISTAKES(cases);
 }
 
+static void names_of_system_calls_are_known(void) {
+    static const mistake cases[] = {
+        {"deployment: {security: {profiles: {a: {extends: strict, syscalls: [openat, close]}}}}",
+         ""},
+        {"deployment: {security: {profiles: {a: {extends: strict, syscalls: [opennat, socket, "
+         "statfs]}}}}",
+         "1:68 C0335 deployment.security.profiles.a.syscalls; "
+         "1:77 C0335 deployment.security.profiles.a.syscalls; "
+         "1:85 C0335 deployment.security.profiles.a.syscalls"},
+    };
+    if (!platform_jail_call_name(0)) {
+        check_skip("names of system calls are Linux's");
+        return;
+    }
+    EXPECT_MISTAKES(cases);
+}
+
 #define WEIGHTS "agents: {semantic_coordination: {capability_matching: {weight_factors: "
 #define THRESHOLDS "agents: {semantic_coordination: {capability_matching: {thresholds: "
 #define PROFILES "deployment: {security: {profiles: "
@@ -192,6 +210,14 @@ static void rules_between_keys_hold(void) {
         {"deployment: {security: {maximum: {network: none}, profiles: {a: {extends: trusted, "
          "network: allow-list}}}}",
          "1:93 C0333 deployment.security.profiles.a"},
+        {PROFILES "{strict: {extends: trusted}}}}",
+         "1:44 C0334 deployment.security.profiles.strict"},
+        {"deployment: {wasm: {features: {threads: true}}}",
+         "1:41 wC0331 deployment.wasm.features.threads"},
+        {"deployment: {wasm: {wasi: {allowed_calls: [fd_read, \"path_*\", fd_raed, \"x*\"]}}}",
+         "1:63 C0329 deployment.wasm.wasi.allowed_calls; "
+         "1:72 C0329 deployment.wasm.wasi.allowed_calls"},
+        {"deployment: {wasm: {wasi: {allowed_calls: []}}}", ""},
         {"agents: {communication: {transport: {primary: named-pipe}}}",
          "1:47 C0317 agents.communication.transport.primary"},
         {"agents: {global: {environment: {supported_platforms: []}}}",
@@ -485,6 +511,7 @@ static const check_test tests[] = {
     {"values have their type", values_have_their_type},
     {"texts take variables and no secrets", texts_take_variables_and_no_secrets},
     {"rules between keys hold", rules_between_keys_hold},
+    {"names of system calls are known", names_of_system_calls_are_known},
     {"the organisation is one", the_organisation_is_one},
     {"values are typed", values_are_typed},
     {"variables and settings win", variables_and_settings_win},

@@ -67,8 +67,8 @@ static stranger_module *open_module(const char *fields, const stranger_code *cod
 }
 
 static const char *const nothing[] = {"program", NULL};
-static const stranger_code plain = {.bulk_memory = true, .stack_bytes = 1 << 20};
-static const stranger_code counted = {.fuel = true, .bulk_memory = true, .stack_bytes = 1 << 20};
+static const stranger_code plain = {.stack_bytes = 1 << 20};
+static const stranger_code counted = {.fuel = true, .stack_bytes = 1 << 20};
 static const stranger_limits wide = {.memory_bytes = 32 << 20,
                                      .table_elements = 1000,
                                      .timeout_ns = UINT64_C(20000000000),

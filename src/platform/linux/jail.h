@@ -71,7 +71,7 @@ int jail_rules_make(jail_plan *plan);
 bool jail_rules_enter(int rules);
 /* The filter for the calling process; a listener's number or -1 when refused calls cannot be told
  * (the filter is then in force all the same), or -2 without any filter. */
-int jail_filter_install(bool file_calls);
+int jail_filter_install(const platform_jail_options *options);
 /* Answers one refused call; the first start of a program is let through. */
 void jail_filter_serve(int listener, jail_shared *shared);
 

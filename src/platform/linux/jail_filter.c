@@ -1,3 +1,4 @@
+#include "platform/linux/call_names.h"
 #include "platform/linux/filter_code.h"
 #include "platform/linux/jail.h"
 
@@ -199,11 +200,32 @@ static void emit_row(filter_code *p, const call_row *row, uint32_t refuse) {
     filter_answer(p, SECCOMP_RET_ALLOW);
 }
 
-static void build(filter_code *p, bool file_calls, bool listened) {
+/* Rows that the file calls add, and not what is refused in silence beside them. */
+static bool is_nameable(const call_row *row) {
+    return row->with_files == 1 && row->test != SILENTLY_REFUSED;
+}
+
+static bool is_named(const char *const *calls, uint32_t number) {
+    const char *name = call_name(number);
+    for (; name && *calls; calls++) {
+        if (strcmp(*calls, name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A row of with_files 2 stands for a call until that is named. */
+static bool is_in_force(const call_row *row, const platform_jail_options *o) {
+    bool with_files = o->calls ? is_named(o->calls, row->number) : o->file_calls;
+    return row->with_files == 0 || (row->with_files == 1) == with_files;
+}
+
+static void build(filter_code *p, const platform_jail_options *o, bool listened) {
     uint32_t refuse = listened ? SECCOMP_RET_USER_NOTIF : SECCOMP_RET_ERRNO | EPERM;
     filter_begin(p);
     for (size_t i = 0; i < N_ROWS; i++) {
-        if (rows[i].with_files == 0 || (rows[i].with_files == 1) == file_calls) {
+        if (is_in_force(&rows[i], o)) {
             emit_row(p, &rows[i], refuse);
         }
     }
@@ -214,10 +236,20 @@ static void build(filter_code *p, bool file_calls, bool listened) {
     filter_answer(p, refuse);
 }
 
-int jail_filter_install(bool file_calls) {
+const char *platform_jail_call_name(size_t index) {
+    for (size_t i = 0; i < N_ROWS; i++) {
+        const char *name = is_nameable(&rows[i]) ? call_name(rows[i].number) : NULL;
+        if (name && index-- == 0) {
+            return name;
+        }
+    }
+    return NULL;
+}
+
+int jail_filter_install(const platform_jail_options *options) {
     static filter_code program; /* too large for a small stack */
     for (int listened = 1; listened >= 0; listened--) {
-        build(&program, file_calls, listened != 0);
+        build(&program, options, listened != 0);
         struct sock_fprog kernel_form = {.len = program.length, .filter = program.code};
         unsigned flags = listened ? SECCOMP_FILTER_FLAG_NEW_LISTENER : 0;
         long result = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &kernel_form);
@@ -256,8 +288,13 @@ void jail_filter_serve(int listener, jail_shared *shared) {
 
 #else
 
-int jail_filter_install(bool file_calls) {
-    (void)file_calls;
+const char *platform_jail_call_name(size_t index) {
+    (void)index;
+    return NULL;
+}
+
+int jail_filter_install(const platform_jail_options *options) {
+    (void)options;
     return -2;
 }
 

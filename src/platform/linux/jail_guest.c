@@ -131,7 +131,7 @@ void jail_guest_run(jail_plan *plan) {
     if (plan->rules >= 0 && !jail_rules_enter(plan->rules)) {
         jail_give_up(shared, "entering Landlock's rules", errno);
     }
-    int listener = jail_filter_install(o->file_calls);
+    int listener = jail_filter_install(o);
     if (listener == -2) {
         jail_give_up(shared, "installing the filter of system calls", errno);
     }

@@ -173,7 +173,8 @@ void jail_keeper_run(jail_plan *plan) {
     }
     enter_namespaces(plan);
     plan->rules = jail_rules_make(plan);
-    if (plan->options->file_calls && plan->rules < 0 && !plan->shared->private_root) {
+    bool opens_files = plan->options->file_calls || plan->options->calls;
+    if (opens_files && plan->rules < 0 && !plan->shared->private_root) {
         /* every file that its user may read would lie open: that is no sandbox */
         jail_give_up(plan->shared,
                      "keeping files apart (neither Landlock nor a mount namespace is to be had; "

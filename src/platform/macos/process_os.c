@@ -65,3 +65,8 @@ tars_status platform_jail_run(const platform_jail_options *options, platform_jai
 void platform_jail_free(platform_jail_result *result) {
     *result = (platform_jail_result){0};
 }
+
+const char *platform_jail_call_name(size_t index) {
+    (void)index;
+    return NULL;
+}

@@ -106,6 +106,7 @@ static tars_status run(const sandbox_request *request, const platform_jail_grant
         .folder = request->n_folders > 0 ? request->folders[0].guest : NULL,
         /* a granted folder is of no use without the calls for files */
         .file_calls = request->profile->file_calls || request->n_folders > 0,
+        .calls = request->profile->calls,
         .input = request->input,
         .memory_bytes = l->memory_bytes,
         .output_bytes = l->output_bytes,

@@ -32,8 +32,8 @@ static tars_status prepare(const stranger_code *code, const wasm_library **w,
     return status == TARS_OK ? platform_harden(&wanted, &report, err) : status;
 }
 
-static tars_status compile(const wasm_library *w, wasm_engine_t *engine, wasm_byte_vec_t *code,
-                           tars_error *err) {
+static tars_status compile(const wasm_library *w, const stranger_code *how, wasm_engine_t *engine,
+                           wasm_byte_vec_t *code, tars_error *err) {
     char *bytes = NULL;
     size_t length = 0;
     wasmtime_module_t *module = NULL;
@@ -45,7 +45,7 @@ static tars_status compile(const wasm_library *w, wasm_engine_t *engine, wasm_by
     wasmtime_error_t *error =
         w->wasmtime_module_new(engine, (const uint8_t *)bytes, length, &module);
     if (error) {
-        return stranger_refuse(w, error, err);
+        return stranger_refuse(w, how, error, err);
     }
     error = w->wasmtime_module_serialize(module, code);
     return error ? wasm_library_fail(w, TARS_FAILED, "the code cannot be written", error, NULL, err)
@@ -58,14 +58,12 @@ static bool write_all(const void *bytes, size_t length) {
 
 /* argv[0] is the verb. Ends without giving anything back: the process is over. */
 int compile_child_main(int argc, char **argv) {
-    if (argc != 3) {
+    stranger_code code = {.stack_bytes = 1 << 20};
+    if (argc != 2 || !stranger_code_read(argv[1], &code)) {
         static const char usage[] = COMPILE_CHILD_VERB " is run by tars, not by hand\n";
         (void)platform_handle_write(PLATFORM_STDERR, usage, sizeof usage - 1, NULL);
         return 2;
     }
-    stranger_code code = {.fuel = strcmp(argv[1], "fuel") == 0,
-                          .bulk_memory = strcmp(argv[2], "bulk") == 0,
-                          .stack_bytes = 1 << 20};
     const wasm_library *w = NULL;
     wasm_engine_t *engine = NULL;
     wasm_byte_vec_t out = {0, NULL};
@@ -73,7 +71,7 @@ int compile_child_main(int argc, char **argv) {
     memset(&failure, 0, sizeof failure);
     tars_status status = prepare(&code, &w, &engine, &failure.error);
     if (status == TARS_OK) {
-        status = compile(w, engine, &out, &failure.error);
+        status = compile(w, &code, engine, &out, &failure.error);
     }
     uint32_t said = (uint32_t)status;
     failure.status = said;

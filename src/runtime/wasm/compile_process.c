@@ -30,8 +30,11 @@ static tars_status start(compile_process *p, const char *program_path, const str
         platform_handle_close(input);
         return status;
     }
-    const char *const arguments[] = {"tars", COMPILE_CHILD_VERB, code->fuel ? "fuel" : "-",
-                                     code->bulk_memory ? "bulk" : "-", NULL};
+    char how[STRANGER_CODE_BYTES];
+    text_buffer text;
+    text_init(&text, how, sizeof how);
+    stranger_code_write(code, &text);
+    const char *const arguments[] = {"tars", COMPILE_CHILD_VERB, how, NULL};
     const platform_spawn_handle handles[] = {{input, PLATFORM_STDIN}, {output, PLATFORM_STDOUT}};
     platform_spawn_options options = {.path = program_path,
                                       .arguments = arguments,

@@ -36,6 +36,9 @@
     F(wasmtime_config_consume_fuel_set)                                                            \
     F(wasmtime_config_epoch_interruption_set)                                                      \
     F(wasmtime_config_max_wasm_stack_set)                                                          \
+    F(wasmtime_config_wasm_simd_set)                                                               \
+    F(wasmtime_config_wasm_relaxed_simd_set)                                                       \
+    F(wasmtime_config_wasm_multi_value_set)                                                        \
     F(wasmtime_config_wasm_bulk_memory_set)                                                        \
     F(wasmtime_config_wasm_reference_types_set)                                                    \
     F(wasmtime_config_wasm_function_references_set)                                                \

@@ -13,9 +13,8 @@ typedef struct wasm_instance {
 
 static tars_status wasm_open(const runtime_source *source, void **image, tars_error *err) {
     const runtime_limits *l = source->limits;
-    stranger_code code = {.fuel = l->fuel > 0,
-                          .bulk_memory = l->memory_bytes <= STRANGER_BULK_MEMORY_BYTES,
-                          .stack_bytes = l->stack_bytes};
+    stranger_code code =
+        stranger_code_for(source->without_proposals, l->fuel > 0, l->memory_bytes, l->stack_bytes);
     char *read = NULL;
     size_t length = source->length;
     tars_status status = TARS_OK;
@@ -105,7 +104,7 @@ static tars_status wasm_poll(void *instance, const runtime_request *request,
                  .folders = folders,
                  .n_folders = request->n_folders,
                  .input = request->input,
-                 .allowed = i->profile->wasi_calls(),
+                 .allowed = i->profile->wasi_calls() & ~i->profile->wasi_refused,
                  .clock_resolution_ns = i->profile->clock_resolution_ns,
                  .goes_on = control->goes_on,
                  .user = control->user},

@@ -295,7 +295,8 @@ static tars_status finish(stranger_run_state *r) {
 
 static tars_status check_limits(const stranger_options *o, const stranger_code *code,
                                 tars_error *err) {
-    if (code->bulk_memory && o->limits.memory_bytes > STRANGER_BULK_MEMORY_BYTES) {
+    if ((code->without & PROPOSAL_BULK_MEMORY) == 0 &&
+        o->limits.memory_bytes > STRANGER_BULK_MEMORY_BYTES) {
         return error_set(err, TARS_USAGE,
                          "a memory of %llu bytes is too large for operations that fill at once",
                          (unsigned long long)o->limits.memory_bytes);

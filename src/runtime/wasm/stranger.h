@@ -10,19 +10,11 @@
 #include "runtime/usage.h"
 #include "runtime/wasi/wasi.h"
 #include "runtime/wasm/artifacts.h"
+#include "runtime/wasm/stranger_code.h"
 
 typedef struct stranger_module stranger_module;
 
 enum { STRANGER_MAX_MODULE_BYTES = 64 << 20 };
-
-/* How a module is compiled. `fuel`: instructions are counted. `bulk_memory`: it may have the
- * instructions that fill and copy at once; they are not interrupted, so that they are only allowed
- * with memories of at most STRANGER_BULK_MEMORY_BYTES. */
-typedef struct stranger_code {
-    bool fuel, bulk_memory;
-    uint64_t stack_bytes; /* most of an instance's stack */
-} stranger_code;
-#define STRANGER_BULK_MEMORY_BYTES ((uint64_t)64 << 20)
 
 /* All of them hold. */
 typedef struct stranger_limits {

@@ -6,7 +6,7 @@
 enum { SMALLEST_STACK_BITS = 16, N_STACKS = 9 /* 64 KiB … 16 MiB */ };
 
 static platform_mutex lock;
-static wasm_engine_t *engines[2][2][N_STACKS]; /* [fuel][bulk_memory], under the lock */
+static wasm_engine_t *engines[2][PROPOSAL_SETS][N_STACKS]; /* [fuel][without], under the lock */
 
 static unsigned stack_index(uint64_t asked_bytes) {
     unsigned i = 0;
@@ -20,10 +20,12 @@ uint64_t stranger_engine_stack(uint64_t asked_bytes) {
     return (uint64_t)1 << (SMALLEST_STACK_BITS + stack_index(asked_bytes));
 }
 
-/* Fixed but for its three switches, all of which the tests try: a wrong combination would abort. */
+/* Fixed but for its switches, all of which the tests try: a wrong combination would abort. */
 static wasm_engine_t *make(const wasm_library *w, const stranger_code *code, bool is_alone) {
     wasm_config_t *c = w->wasm_config_new();
     size_t stack_bytes = (size_t)stranger_engine_stack(code->stack_bytes);
+    bool simd = (code->without & PROPOSAL_SIMD) == 0;
+    bool bulk_memory = (code->without & PROPOSAL_BULK_MEMORY) == 0;
     w->wasmtime_config_strategy_set(c, WASMTIME_STRATEGY_CRANELIFT);
     w->wasmtime_config_parallel_compilation_set(c, !is_alone);
     w->wasmtime_config_epoch_interruption_set(c, true);
@@ -36,8 +38,12 @@ static wasm_engine_t *make(const wasm_library *w, const stranger_code *code, boo
     w->wasmtime_config_wasm_gc_set(c, false);
     w->wasmtime_config_gc_support_set(c, false);
     w->wasmtime_config_wasm_function_references_set(c, false);
-    w->wasmtime_config_wasm_reference_types_set(c, code->bulk_memory);
-    w->wasmtime_config_wasm_bulk_memory_set(c, code->bulk_memory);
+    w->wasmtime_config_wasm_reference_types_set(c, bulk_memory);
+    w->wasmtime_config_wasm_bulk_memory_set(c, bulk_memory);
+    w->wasmtime_config_wasm_relaxed_simd_set(c, simd);
+    w->wasmtime_config_wasm_simd_set(c, simd);
+    w->wasmtime_config_wasm_multi_value_set(c, (code->without & PROPOSAL_MULTI_VALUE) == 0);
+    w->wasmtime_config_wasm_tail_call_set(c, (code->without & PROPOSAL_TAIL_CALL) == 0);
     w->wasmtime_config_wasm_threads_set(c, false);
     w->wasmtime_config_wasm_multi_memory_set(c, false);
     w->wasmtime_config_wasm_memory64_set(c, false);
@@ -58,7 +64,7 @@ tars_status stranger_engine_get(const stranger_code *code, const wasm_library **
         return status;
     }
     platform_mutex_lock(&lock);
-    wasm_engine_t **slot = &engines[code->fuel][code->bulk_memory][stack_index(code->stack_bytes)];
+    wasm_engine_t **slot = &engines[code->fuel][code->without][stack_index(code->stack_bytes)];
     if (!*slot) {
         wasm_engine_t *made = make(*w, code, false);
         status = made ? wasm_clock_add(*w, made, err)

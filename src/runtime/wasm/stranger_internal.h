@@ -13,8 +13,9 @@ struct stranger_module {
     stranger_code code;
 };
 
-/* What an error of parsing or compiling means here. `error` is given back. */
-tars_status stranger_refuse(const wasm_library *w, wasmtime_error_t *error, tars_error *err);
+/* What an error of parsing or compiling in this way means here. `error` is given back. */
+tars_status stranger_refuse(const wasm_library *w, const stranger_code *code,
+                            wasmtime_error_t *error, tars_error *err);
 
 /* A call of the guest to WASI; `env` is the row of wasi_functions. The store's data is what
  * stranger.c keeps of the run. */

@@ -7,8 +7,7 @@
 #include <string.h>
 
 static const char wasi_module[] = "wasi_snapshot_preview1";
-static const stranger_code all_served = {
-    .fuel = false, .bulk_memory = true, .stack_bytes = 1 << 20};
+static const stranger_code all_served = {.stack_bytes = 1 << 20};
 
 static tars_status check_length(size_t length, tars_error *err) {
     if (length > STRANGER_MAX_MODULE_BYTES) {
@@ -25,15 +24,31 @@ static bool needs_a_proposal(const char *cause) {
            strstr(cause, "disallowed") != NULL;
 }
 
-tars_status stranger_refuse(const wasm_library *w, wasmtime_error_t *error, tars_error *err) {
+static tars_status refuse_proposal(const stranger_code *code, const char *cause, tars_error *err) {
+    char off[STRANGER_CODE_BYTES];
+    text_buffer text;
+    text_init(&text, off, sizeof off);
+    stranger_code_write_off(code, &text);
+    error_set(err, TARS_UNSUPPORTED, "the module needs a proposal that is not served");
+    error_cause(err, "%s", cause);
+    if (code->without != 0) {
+        error_hint(err,
+                   "off in this run: %s. deployment.wasm.features of the configuration switches "
+                   "them, and bulk_memory is off with more than 64 MiB of memory",
+                   off);
+        return TARS_UNSUPPORTED;
+    }
+    error_hint(err, "compile it for WebAssembly 2.0 without threads, exceptions, garbage "
+                    "collection, memory64 and multiple memories");
+    return TARS_UNSUPPORTED;
+}
+
+tars_status stranger_refuse(const wasm_library *w, const stranger_code *code,
+                            wasmtime_error_t *error, tars_error *err) {
     tars_error told = {.status = TARS_OK};
     (void)wasm_library_fail(w, TARS_MALFORMED, "", error, NULL, &told);
     if (needs_a_proposal(told.cause)) {
-        error_set(err, TARS_UNSUPPORTED, "the module needs a proposal that is not served");
-        error_hint(err, "compile it for WebAssembly 2.0 without threads, exceptions, garbage "
-                        "collection, memory64 and multiple memories");
-        error_cause(err, "%s", told.cause);
-        return TARS_UNSUPPORTED;
+        return refuse_proposal(code, told.cause, err);
     }
     error_set(err, TARS_MALFORMED, "the module is not valid WebAssembly");
     error_cause(err, "%s", told.cause);
@@ -51,7 +66,7 @@ tars_status stranger_validate(const uint8_t *bytes, size_t length, tars_error *e
         return status;
     }
     wasmtime_error_t *error = w->wasmtime_module_validate(engine, bytes, length);
-    return error ? stranger_refuse(w, error, err) : TARS_OK;
+    return error ? stranger_refuse(w, &all_served, error, err) : TARS_OK;
 }
 
 /* ---- imports ----------------------------------------------------------------------------- */
@@ -152,19 +167,13 @@ static tars_status resolve(stranger_module *m, tars_error *err) {
 
 /* ---- opening ----------------------------------------------------------------------------- */
 
-static const char *how(const stranger_code *code) {
-    static const char *const names[2][2] = {{"stranger", "stranger, bulk memory"},
-                                            {"stranger, fuel", "stranger, fuel, bulk memory"}};
-    return names[code->fuel][code->bulk_memory];
-}
-
 /* Has the code made by a process that can be killed, and keeps it. */
-static tars_status compile_apart(stranger_module *m, const uint8_t *bytes, size_t length,
-                                 const wasm_artifacts *artifacts, tars_error *err) {
+static tars_status compile_apart(stranger_module *m, const char *how, const uint8_t *bytes,
+                                 size_t length, const wasm_artifacts *artifacts, tars_error *err) {
     uint8_t key[SHA256_DIGEST_BYTES];
     uint8_t *code = NULL;
     size_t code_length = 0;
-    wasm_compiled_key(how(&m->code), bytes, length, key);
+    wasm_compiled_key(how, bytes, length, key);
     m->module = wasm_compiled_load(m->w, m->engine, artifacts, key);
     if (m->module) {
         return TARS_OK;
@@ -193,12 +202,16 @@ static tars_status compile(stranger_module *m, const uint8_t *bytes, size_t leng
     if (status != TARS_OK) {
         return status;
     }
+    char how[STRANGER_CODE_BYTES];
+    text_buffer text;
+    text_init(&text, how, sizeof how);
+    stranger_code_write(&m->code, &text);
     if (artifacts && artifacts->program_path) {
-        return compile_apart(m, bytes, length, artifacts, err);
+        return compile_apart(m, how, bytes, length, artifacts, err);
     }
     wasmtime_error_t *error =
-        wasm_compiled_get(m->w, m->engine, how(&m->code), bytes, length, artifacts, &m->module);
-    return error ? stranger_refuse(m->w, error, err) : TARS_OK;
+        wasm_compiled_get(m->w, m->engine, how, bytes, length, artifacts, &m->module);
+    return error ? stranger_refuse(m->w, &m->code, error, err) : TARS_OK;
 }
 
 tars_status stranger_open(const uint8_t *bytes, size_t length, const stranger_code *code,
