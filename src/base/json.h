@@ -67,6 +67,7 @@ typedef struct json_writer {
     unsigned depth;
     bool has_items[JSON_WRITER_MAX_DEPTH]; /* a comma is due before the next item */
     bool after_key;
+    bool escapes_hidden; /* all of utf8_is_hidden, not controls below U+0020 alone */
 } json_writer;
 
 void json_writer_init(json_writer *writer, json_sink sink, void *context);

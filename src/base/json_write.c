@@ -61,6 +61,14 @@ void json_end_array(json_writer *writer) {
     end(writer, "]");
 }
 
+/* "\u202e" for a code point below U+10000, as all of utf8_is_hidden are. */
+static void put_code(json_writer *writer, uint32_t c) {
+    static const char hex[] = "0123456789abcdef";
+    put(writer,
+        (char[6]){'\\', 'u', hex[c >> 12 & 15], hex[c >> 8 & 15], hex[c >> 4 & 15], hex[c & 15]},
+        6);
+}
+
 /* Writes the escape of a byte that may not stand in a string as it is. */
 static void put_escape(json_writer *writer, unsigned char c) {
     static const char short_forms[128] = {['"'] = '"',  ['\\'] = '\\', ['\b'] = 'b', ['\f'] = 'f',
@@ -68,8 +76,7 @@ static void put_escape(json_writer *writer, unsigned char c) {
     if (short_forms[c] != 0) {
         put(writer, (char[2]){'\\', short_forms[c]}, 2);
     } else {
-        const char *hex = "0123456789abcdef";
-        put(writer, (char[6]){'\\', 'u', '0', '0', hex[c >> 4], hex[c & 15]}, 6);
+        put_code(writer, c);
     }
 }
 
@@ -79,17 +86,21 @@ static void put_string(json_writer *writer, const char *string, size_t length) {
     size_t i = 0;
     while (i < length) {
         unsigned char c = (unsigned char)string[i];
-        uint32_t code_point;
+        uint32_t code_point = 0;
         size_t n = c < 0x80 ? 1 : utf8_decode(string + i, length - i, &code_point);
-        bool plain = n > 0 && c >= 0x20 && c != '"' && c != '\\';
+        bool hides = writer->escapes_hidden && c >= 0x7F && n > 0 &&
+                     utf8_is_hidden(c < 0x80 ? c : code_point);
+        bool plain = n > 0 && c >= 0x20 && c != '"' && c != '\\' && !hides;
         if (!plain) {
             put(writer, string + start, i - start);
             if (n == 0) {
                 put(writer, "\xEF\xBF\xBD", 3); /* U+FFFD */
+            } else if (hides) {
+                put_code(writer, c < 0x80 ? c : code_point);
             } else {
                 put_escape(writer, c);
             }
-            start = i + 1;
+            start = i + (n > 0 ? n : 1);
         }
         i += n > 0 ? n : 1;
     }

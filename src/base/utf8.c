@@ -99,3 +99,8 @@ size_t utf8_complete_length(const char *bytes, size_t length) {
     }
     return length;
 }
+
+bool utf8_is_hidden(uint32_t c) {
+    return c < 0x20 || (c >= 0x7F && c < 0xA0) || c == 0x200E || c == 0x200F ||
+           (c >= 0x2028 && c <= 0x202E) || (c >= 0x2066 && c <= 0x2069) || c == 0xFEFF;
+}

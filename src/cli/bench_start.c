@@ -76,8 +76,8 @@ static void answer_in_crowd(void *argument) {
     if (tars_submit(c->session->context, &request, &sink, &job, &err) != TARS_OK ||
         tars_job_wait(job, &result, &err) != TARS_OK) {
         atomic_fetch_add(&c->n_failed, 1);
-        atomic_fetch_add(&c->n_waiting, 1);
     }
+    atomic_fetch_add(&c->n_waiting, 1); /* also one that told no token: nobody waits for it */
     tars_job_destroy(job);
 }
 

@@ -186,6 +186,11 @@ static tars_status parse_size(const option *row, const char *text, void *place, 
     if (!option_read_size(text, place)) {
         return refuse(row, text, "a size such as 64MiB or 8GB", err);
     }
+    uint64_t bytes;
+    memcpy(&bytes, place, sizeof bytes);
+    if ((double)bytes < row->minimum) {
+        return refuse(row, text, "a size above 0", err);
+    }
     return TARS_OK;
 }
 

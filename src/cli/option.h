@@ -43,7 +43,7 @@ typedef struct option {
     const char *help;           /* one sentence part, no full stop */
     const char *default_text;   /* parsed like a given value; NULL: zero, false, NULL */
     const char *const *choices; /* OPTION_ENUM: NULL-terminated */
-    double minimum, maximum;    /* OPTION_INT, OPTION_FLOAT */
+    double minimum, maximum;    /* OPTION_INT, OPTION_FLOAT; OPTION_SIZE, whose minimum is 0 or 1 */
     option_type type;
     char letter; /* short form, or 0 */
     bool repeated;

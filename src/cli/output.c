@@ -119,6 +119,7 @@ static bool json_to_output(void *context, const char *bytes, size_t length) {
 
 void output_json(output *out, json_writer *writer) {
     json_writer_init(writer, json_to_output, out);
+    writer->escapes_hidden = true;
 }
 
 tars_status output_document(output *out, bool as_json, void (*write_document)(output *out),

@@ -5,6 +5,7 @@
 #include "cli/verb.h"
 #include "platform/platform.h"
 #include "runtime/registry.h"
+#include "runtime/wasm/stranger_code.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -40,6 +41,7 @@ static const option exec_rows[] = {
              "are those of the configuration, beside"},
     {.name = "memory",
      .type = OPTION_SIZE,
+     .minimum = 1,
      .offset = offsetof(exec_values, memory_bytes),
      .value_name = "SIZE",
      .help = "most memory; 256MiB when left out, in wasm 32MiB"},
@@ -56,6 +58,7 @@ static const option exec_rows[] = {
      .help = "most instructions, which are counted then; native cannot"},
     {.name = "stack",
      .type = OPTION_SIZE,
+     .minimum = 1,
      .offset = offsetof(exec_values, stack_bytes),
      .value_name = "SIZE",
      .help = "most stack in wasm, rounded down to a power of two; 1MiB when left out"},
@@ -66,6 +69,7 @@ static const option exec_rows[] = {
      .help = "most elements of a table in wasm; 1000 when left out"},
     {.name = "max-output",
      .type = OPTION_SIZE,
+     .minimum = 1,
      .offset = offsetof(exec_values, output_bytes),
      .value_name = "SIZE",
      .default_text = "16MiB",
@@ -75,8 +79,8 @@ static const option exec_rows[] = {
      .offset = offsetof(exec_values, folders),
      .value_name = "HOST::GUEST[:ro]",
      .repeated = true,
-     .help = "a folder or file of this machine and where the program finds it; :ro forbids "
-             "writing. The first one is its working folder"},
+     .help = "a folder of this machine (for native also a file) and where the program finds it; "
+             ":ro forbids writing. The first one is its working folder"},
     {.name = "env",
      .type = OPTION_TEXT,
      .offset = offsetof(exec_values, environment),
@@ -201,10 +205,13 @@ static tars_status take_settings(exec_plan *plan, const config *values, tars_err
     return status;
 }
 
-static tars_status take_table_elements(exec_plan *plan, const exec_values *values,
-                                       tars_error *err) {
-    if (values->table_elements.given && values->table_elements.value > UINT32_MAX) {
-        return error_set(err, TARS_USAGE, "--table-elements %llu; at most %u",
+static tars_status take_counts(exec_plan *plan, const exec_values *values, tars_error *err) {
+    if (values->fuel.given && values->fuel.value == 0) {
+        return error_set(err, TARS_USAGE, "--fuel 0; at least 1 is needed to run at all");
+    }
+    if (values->table_elements.given &&
+        (values->table_elements.value == 0 || values->table_elements.value > UINT32_MAX)) {
+        return error_set(err, TARS_USAGE, "--table-elements %llu; 1 to %u are possible",
                          (unsigned long long)values->table_elements.value, UINT32_MAX);
     }
     plan->limits.table_elements = (uint32_t)values->table_elements.value;
@@ -236,7 +243,7 @@ static tars_status make_plan(const config *from, const verb_call *call, exec_pla
                                     .stack_bytes = values->stack_bytes,
                                     .fuel = values->fuel.given ? values->fuel.value : 0};
     if (status == TARS_OK) {
-        status = take_table_elements(plan, values, err);
+        status = take_counts(plan, values, err);
     }
     if (status == TARS_OK) {
         status = take_profile(plan, from, values->profile, err);
@@ -421,6 +428,12 @@ static tars_status serve(const exec_plan *plan, runtime_image *image, runtime_ou
     return status;
 }
 
+/* Whether a module that is refused would be so in any run. */
+static bool is_usual(const exec_plan *plan) {
+    return plan->wasm.without_proposals == 0 &&
+           plan->limits.memory_bytes <= STRANGER_BULK_MEMORY_BYTES;
+}
+
 /* Fills *o, which is to be given back. */
 static tars_status run_program(const cli *c, const exec_plan *plan, const verb_call *call,
                                runtime_outcome *o, tars_error *err) {
@@ -436,11 +449,13 @@ static tars_status run_program(const cli *c, const exec_plan *plan, const verb_c
     if (status == TARS_OK) {
         runtime_source source = {.kind = RUNTIME_PROGRAM,
                                  .path = opened->path,
+                                 .bytes = opened->is_module ? opened->module.bytes : NULL,
+                                 .length = opened->is_module ? opened->module.length : 0,
                                  .limits = &plan->limits,
                                  .without_proposals = plan->wasm.without_proposals,
                                  .artifacts = &opened->artifacts};
         status = runtime_open(plan->row, &source, &image, err);
-        is_refused = status != TARS_OK;
+        is_refused = status != TARS_OK && is_usual(plan);
     }
     if (status == TARS_OK) {
         status = serve(plan, image, o, err);

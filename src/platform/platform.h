@@ -184,8 +184,8 @@ typedef enum platform_kind {
 /* What a path leads to; MISSING is no failure. `info` may be NULL. */
 tars_status platform_path_kind(const char *path, platform_kind *kind, platform_file_info *info,
                                tars_error *err);
-/* Whether a path leads to what is no file system of files but a view of the kernel and its devices
- * (/proc, /sys, the folder /dev and what is like them). */
+/* Whether a path leads to, or a folder contains, what is no file system of files but a view of the
+ * kernel and its devices (/proc, /sys, the folder /dev and what is like them). */
 bool platform_is_of_kernel(const char *path);
 /* Makes a folder (0700) and those above it; fine when it exists. */
 tars_status platform_make_folders(const char *path, tars_error *err);

@@ -54,6 +54,9 @@ static tars_status check_step(const runtime_instance *instance, runtime_step ste
 
 /* ---- limits ------------------------------------------------------------------------------- */
 
+/* Nanoseconds of it can be counted, and added to a moment. */
+#define MAX_TIMEOUT_MS (UINT64_C(100) * 365 * 24 * 3600 * 1000)
+
 /* Every limit by its place, so that defaults and comparisons are one loop. */
 typedef struct limit_row {
     const char *name;
@@ -138,6 +141,10 @@ tars_status runtime_open(const runtime_row *row, const runtime_source *source, r
     image->row = row;
     image->functions = f;
     image->limits = fill_limits(source->limits, &f->defaults);
+    if (image->limits.timeout_ms > MAX_TIMEOUT_MS) {
+        free(image);
+        return error_set(err, TARS_USAGE, "a time limit of more than 100 years");
+    }
     runtime_source filled = *source;
     filled.limits = &image->limits;
     status = f->open(&filled, &image->own, err);
@@ -206,7 +213,7 @@ tars_status runtime_submit(runtime_instance *instance, const runtime_request *re
     for (size_t i = 0; status == TARS_OK && i < request->n_folders; i++) {
         if (platform_is_of_kernel(request->folders[i].host)) {
             error_set(err, TARS_DENIED,
-                      "the folder %.120s is the kernel's and is granted to nobody",
+                      "%.120s is the kernel's, or contains what is: it is granted to nobody",
                       request->folders[i].host);
             error_hint(err, "grant a folder of files");
             status = TARS_DENIED;

@@ -81,7 +81,24 @@ def deep_blocks(n=30_000):
     return module([b"\0" + b"\x02\x40" * n + b"\x0b" * n + b"\x0b"])
 
 
+def straight_calls(n=20_000):
+    """n calls of fd_write(1, 0, 4194303, 33554424) in one body: nothing where time is looked at."""
+    call = b"\x41\x01\x41\x00\x41" + b"\xff\xff\xff\x01" + b"\x41" + b"\xf8\xff\xff\x0f" + b"\x10\x00\x1a"
+    body = b"\0" + call * n + b"\x0b"
+    wasi = name(b"wasi_snapshot_preview1")
+    return (
+        HEADER
+        + section(1, vector([b"\x60\x04\x7f\x7f\x7f\x7f\x01\x7f", b"\x60\0\0"]))
+        + section(2, vector([wasi + name(b"fd_write") + b"\0\0"]))
+        + section(3, vector([b"\1"]))
+        + section(5, vector([b"\0" + leb(512)]))
+        + section(7, vector([name(b"_start") + b"\0\1", name(b"memory") + b"\2\0"]))
+        + section(10, vector([leb(len(body)) + body]))
+    )
+
+
 GENERATED = {
+    "straight_calls": straight_calls,
     "many_locals": many_locals,
     "too_many_locals": lambda: many_locals(60_000),
     "large_jump_table": large_jump_table,
@@ -193,9 +210,16 @@ class Swap:
 
     def __init__(self, world):
         self.world, self.ends = world, threading.Event()
+        self.count, self.problem = 0, None
         self.thread = threading.Thread(target=self.work)
 
     def work(self):
+        try:
+            self.swap()
+        except OSError as problem:
+            self.problem = problem
+
+    def swap(self):
         changing, real = self.world.data / "changing", self.world.data / "real"
         link = self.world.data / "spare"
         while not self.ends.is_set():
@@ -204,6 +228,7 @@ class Swap:
             os.symlink("../other", link)
             os.rename(link, changing)
             os.unlink(changing)
+            self.count += 1
 
     def __enter__(self):
         self.thread.start()
@@ -211,6 +236,8 @@ class Swap:
     def __exit__(self, *_):
         self.ends.set()
         self.thread.join()
+        assert not self.problem, f"swapping ended: {self.problem}"
+        assert self.count >= 10, f"only {self.count} swaps"
 
 
 def tamper(home, count):

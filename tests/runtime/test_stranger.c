@@ -229,7 +229,7 @@ static void time_is_kept(void) {
         stranger_result r = run(rows[i].fields, &plain, &limits);
         CHECK_INT(r.status, STRANGER_LIMIT);
         CHECK_STRING(limit_of(&r), "time");
-        double over_ms = (double)r.usage.wall_ns / 1e6 - LIMIT_MS;
+        double over_ms = (double)r.usage.wall_ns / 1e6 - (double)LIMIT_MS;
         CHECK(over_ms >= 0 && over_ms < 2000);
         printf("    time: %.1f ms over for %s\n", over_ms, rows[i].name);
         stranger_result_free(&r);

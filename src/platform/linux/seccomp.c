@@ -154,9 +154,17 @@ bool seccomp_install(bool allow_code, const char **reason) {
     filter_code program;
     build(&program, allow_code);
     struct sock_fprog kernel_form = {.len = program.length, .filter = program.code};
-    if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &kernel_form) ==
-            0 ||
-        prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &kernel_form, 0, 0) == 0) {
+    long answer =
+        syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &kernel_form);
+    if (answer == 0) {
+        return true;
+    }
+    if (answer > 0) {
+        *reason = "a thread of this process cannot be brought under the system-call filter";
+        return false;
+    }
+    /* kernels before the call: it filters this thread, which is the only one there */
+    if (errno == ENOSYS && prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &kernel_form, 0, 0) == 0) {
         return true;
     }
     *reason = errno == EINVAL ? "this kernel has no system-call filters"

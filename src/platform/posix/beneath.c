@@ -453,10 +453,22 @@ platform_fault platform_beneath_link(platform_handle from_folder, const char *fr
     return fault;
 }
 
+/* Without .. a link leads below its folder, wherever that is moved to. */
+static bool climbs(const char *target) {
+    for (const char *at = target; *at;) {
+        size_t length = strcspn(at, "/");
+        if (length == 2 && at[0] == '.' && at[1] == '.') {
+            return true;
+        }
+        at += length + strspn(at + length, "/");
+    }
+    return false;
+}
+
 platform_fault platform_beneath_make_link(const char *target, platform_handle folder,
                                           const char *path) {
     beneath_place place;
-    if (target[0] == '/') {
+    if (target[0] == '/' || climbs(target)) {
         return PLATFORM_FAULT_OUTSIDE;
     }
     platform_fault fault = locate((int)folder, path, &place);

@@ -372,17 +372,11 @@ void module_type_write(const module_file *m, module_kind kind, uint32_t index, t
     end_cut(text);
 }
 
-/* Controls, and what changes the direction or the lines of a text. */
-static bool is_hidden(uint32_t c) {
-    return c < 0x20 || (c >= 0x7F && c < 0xA0) || c == 0x200E || c == 0x200F ||
-           (c >= 0x2028 && c <= 0x202E) || (c >= 0x2066 && c <= 0x2069) || c == 0xFEFF;
-}
-
 void module_text_write(module_text name, text_buffer *text) {
     for (uint32_t i = 0; i < name.length && !text->truncated;) {
         uint32_t c = 0;
         size_t n = utf8_decode(name.bytes + i, name.length - i, &c);
-        if (n == 0 || is_hidden(c)) {
+        if (n == 0 || utf8_is_hidden(c)) {
             text_format(text, "\\u{%x}", n == 0 ? (unsigned)(uint8_t)name.bytes[i] : (unsigned)c);
         } else {
             text_append(text, name.bytes + i, n);

@@ -52,7 +52,13 @@ uint32_t wasi_call(wasi_context *context, const wasi_function *function, wasi_me
         wasi_refuse(context, "wasi");
         return WASI_ENOTCAPABLE;
     }
-    return function->call(context, memory, arguments);
+    /* code without loops is never interrupted but here */
+    if (!wasi_pulse(context)) {
+        return WASI_EINTR;
+    }
+    uint32_t result = function->call(context, memory, arguments);
+    (void)wasi_pulse(context);
+    return result;
 }
 
 void wasi_finish(wasi_context *context, wasi_end end) {

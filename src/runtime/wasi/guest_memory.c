@@ -59,7 +59,8 @@ wasi_errno wasi_get_slices(wasi_memory memory, uint32_t at, uint32_t count, wasi
     if (!wasi_in_memory(memory, at, (uint64_t)count * 8)) {
         return WASI_EFAULT;
     }
-    for (uint32_t i = 0; i < count && out->count < WASI_MAX_VECTORS && left > 0; i++) {
+    uint32_t last = count < WASI_MAX_SCANNED ? count : WASI_MAX_SCANNED; /* a part is legal */
+    for (uint32_t i = 0; i < last && out->count < WASI_MAX_VECTORS && left > 0; i++) {
         const uint8_t *pair = memory.bytes + at + (size_t)i * 8;
         uint8_t copy[8]; /* what is checked is what is used */
         memcpy(copy, pair, sizeof copy);

@@ -111,6 +111,7 @@ enum {
 
 enum {
     WASI_MAX_VECTORS = 1024,
+    WASI_MAX_SCANNED = 4096, /* vectors that a call looks at, those without bytes included */
     WASI_MAX_TRANSFER_BYTES = 1 << 20, /* of one call that reads or writes */
     WASI_CHUNK_BYTES = 64 << 10        /* moved between two looks at the clock */
 };

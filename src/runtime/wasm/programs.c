@@ -13,6 +13,10 @@ typedef struct wasm_instance {
 
 static tars_status wasm_open(const runtime_source *source, void **image, tars_error *err) {
     const runtime_limits *l = source->limits;
+    if (l->stack_bytes < STRANGER_MIN_STACK_BYTES || l->stack_bytes > STRANGER_MAX_STACK_BYTES) {
+        return error_set(err, TARS_USAGE, "a stack of %llu bytes; 64 KiB to 16 MiB are possible",
+                         (unsigned long long)l->stack_bytes);
+    }
     stranger_code code =
         stranger_code_for(source->without_proposals, l->fuel > 0, l->memory_bytes, l->stack_bytes);
     char *read = NULL;
@@ -92,7 +96,14 @@ static tars_status wasm_poll(void *instance, const runtime_request *request,
                              tars_error *err) {
     const wasm_instance *i = instance;
     wasi_folder folders[RUNTIME_MAX_FOLDERS];
+    platform_kind kind = PLATFORM_KIND_MISSING;
     for (size_t f = 0; f < request->n_folders; f++) {
+        (void)platform_path_kind(request->folders[f].host, &kind, NULL, NULL);
+        if (kind == PLATFORM_KIND_FILE) {
+            error_set(err, TARS_USAGE, "\"%.120s\" is a file; runtime wasm grants folders only",
+                      request->folders[f].host);
+            return error_hint(err, "grant the folder around it, or give the file with --stdin");
+        }
         folders[f] = (wasi_folder){.host = request->folders[f].host,
                                    .guest = request->folders[f].guest,
                                    .writable = request->folders[f].writable};

@@ -1,6 +1,7 @@
 #include "runtime/wasm/stranger.h"
 
 #include "base/text.h"
+#include "runtime/module/module_file.h"
 #include "runtime/wasm/clock.h"
 #include "runtime/wasm/stranger_internal.h"
 #include "runtime/wasm/stranger_memory.h"
@@ -105,9 +106,12 @@ static void append_place(const wasm_library *w, const wasm_trap_t *trap, text_bu
         const wasm_frame_t *f = frames.data[0];
         const wasm_name_t *name = w->wasmtime_frame_func_name(f);
         bool is_named = name && name->size > 0;
-        size_t length = is_named && name->size < MAX_NAME_BYTES ? name->size : MAX_NAME_BYTES;
-        text_format(text, " in %.*s (function %u, offset 0x%zx)", is_named ? (int)length : 10,
-                    is_named ? name->data : "a function", (unsigned)w->wasm_frame_func_index(f),
+        text_append_string(text, is_named ? " in " : " in a function");
+        if (is_named) {
+            size_t length = name->size < MAX_NAME_BYTES ? name->size : MAX_NAME_BYTES;
+            module_text_write((module_text){name->data, (uint32_t)length}, text);
+        }
+        text_format(text, " (function %u, offset 0x%zx)", (unsigned)w->wasm_frame_func_index(f),
                     w->wasm_frame_module_offset(f));
     }
     w->wasm_frame_vec_delete(&frames);
@@ -243,7 +247,12 @@ static const char *limit_of(const stranger_run_state *r) {
         strstr(r->result->message, "table") && !r->has_trap_code) {
         return "table";
     }
-    return r->memory.n_refused > 0 && r->has_trapped ? "memory" : NULL;
+    /* who is refused memory often gives up by abort, which is this trap */
+    bool gave_up =
+        r->has_trapped &&
+        (!r->is_instantiated ||
+         (r->has_trap_code && r->trap_code == WASMTIME_TRAP_CODE_UNREACHABLE_CODE_REACHED));
+    return r->memory.n_refused > 0 && gave_up ? "memory" : NULL;
 }
 
 static void judge(stranger_run_state *r) {
@@ -268,7 +277,8 @@ static void judge(stranger_run_state *r) {
     if (out->limit && (strcmp(out->limit, "memory") != 0 || r->memory.n_refused == 0)) {
         runtime_violations_add(&out->violations, "limit", out->limit, 1);
     }
-    if (exited || out->limit) {
+    bool told_by_limit = out->limit && !r->has_trap_code; /* then the host ended it */
+    if (exited || told_by_limit) {
         out->message[0] = '\0';
     }
 }

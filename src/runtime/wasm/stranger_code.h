@@ -31,6 +31,9 @@ static inline stranger_code stranger_code_for(unsigned without, bool fuel, uint6
     return (stranger_code){.fuel = fuel, .without = without | bulk, .stack_bytes = stack_bytes};
 }
 
+#define STRANGER_MIN_STACK_BYTES ((uint64_t)64 << 10)
+#define STRANGER_MAX_STACK_BYTES ((uint64_t)16 << 20)
+
 enum { STRANGER_CODE_BYTES = 96 /* of its text, with the NUL */ };
 
 /* "stranger,fuel,no-simd": all but the size of the stack, on which no code depends. */

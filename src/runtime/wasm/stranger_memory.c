@@ -5,11 +5,15 @@
 #define RESERVED_BYTES ((uint64_t)4 << 30)
 #define GUARD_BYTES ((uint64_t)32 << 20) /* what a static offset may add without a check */
 
-static const wasm_library *library; /* the one of all engines */
+static _Atomic(const wasm_library *) library; /* the one of all engines */
 static _Thread_local stranger_memory *offered;
 
 void stranger_memory_offer(stranger_memory *memory) {
     offered = memory;
+}
+
+static wasmtime_error_t *fail(const char *why) {
+    return atomic_load_explicit(&library, memory_order_acquire)->wasmtime_error_new(why);
 }
 
 static uint8_t *get_memory(void *env, size_t *byte_size, size_t *byte_capacity) {
@@ -24,7 +28,7 @@ static wasmtime_error_t *grow_memory(void *env, size_t new_size) {
     if (new_size > m->limit_bytes ||
         platform_space_open(m->bytes, m->size_bytes, new_size - m->size_bytes, NULL) != TARS_OK) {
         m->n_refused++;
-        return library->wasmtime_error_new("the memory may not grow so far");
+        return fail("the memory may not grow so far");
     }
     m->size_bytes = new_size;
     return NULL;
@@ -44,19 +48,19 @@ static wasmtime_error_t *new_memory(void *env, const wasm_memorytype_t *type, si
     (void)maximum;
     stranger_memory *m = offered;
     if (!m || m->bytes || reserved > RESERVED_BYTES || guard > GUARD_BYTES) {
-        return library->wasmtime_error_new("no memory was offered");
+        return fail("no memory was offered");
     }
     if (minimum > m->limit_bytes) {
         m->n_refused++;
-        return library->wasmtime_error_new("the module begins with more memory than it may have");
+        return fail("the module begins with more memory than it may have");
     }
     void *space = NULL;
     if (platform_space_reserve(RESERVED_BYTES + GUARD_BYTES, &space, NULL) != TARS_OK) {
-        return library->wasmtime_error_new("no address space for a guest's memory");
+        return fail("no address space for a guest's memory");
     }
     if (minimum > 0 && platform_space_open(space, 0, minimum, NULL) != TARS_OK) {
         platform_space_release(space, RESERVED_BYTES + GUARD_BYTES);
-        return library->wasmtime_error_new("no memory for a guest");
+        return fail("no memory for a guest");
     }
     m->bytes = space;
     m->size_bytes = minimum;
@@ -66,7 +70,7 @@ static wasmtime_error_t *new_memory(void *env, const wasm_memorytype_t *type, si
 }
 
 void stranger_memory_configure(const wasm_library *w, wasm_config_t *config) {
-    library = w;
+    atomic_store_explicit(&library, w, memory_order_release);
     wasmtime_memory_creator_t creator = {.new_memory = new_memory};
     w->wasmtime_config_memory_reservation_set(config, RESERVED_BYTES);
     w->wasmtime_config_memory_guard_size_set(config, GUARD_BYTES);

@@ -1,3 +1,4 @@
+#include "runtime/module/module_file.h"
 #include "runtime/wasm/compile_process.h"
 #include "runtime/wasm/compiled.h"
 #include "runtime/wasm/stranger_engine.h"
@@ -17,8 +18,17 @@ static tars_status check_length(size_t length, tars_error *err) {
     return TARS_OK;
 }
 
-/* Wasmtime's words for a proposal that is off: "… support is not enabled", or the like. */
-static bool needs_a_proposal(const char *cause) {
+/* Wasmtime's words for a proposal that is off: "… support is not enabled", or the like. The last
+ * line has them; names of the module's functions stand before it. */
+static bool needs_a_proposal(const char *told) {
+    size_t end = strlen(told);
+    while (end > 0 && told[end - 1] == '\n') {
+        end--;
+    }
+    while (end > 0 && told[end - 1] != '\n') {
+        end--;
+    }
+    const char *cause = told + end;
     return strstr(cause, "not enabled") != NULL || strstr(cause, "not supported") != NULL ||
            strstr(cause, "must be enabled") != NULL || strstr(cause, "multiple memories") != NULL ||
            strstr(cause, "disallowed") != NULL;
@@ -84,10 +94,14 @@ static bool is_wasi(const wasm_name_t *name) {
     return false;
 }
 
-/* How much of a name a message shows. */
-static int shown(const wasm_name_t *name) {
-    enum { MAX_BYTES = 64 };
-    return name->size < MAX_BYTES ? (int)name->size : MAX_BYTES;
+enum { SHOWN_BYTES = 100 };
+
+/* A name of the module for messages, whatever it is made of. */
+static const char *shown(const wasm_name_t *name, char out[SHOWN_BYTES]) {
+    text_buffer text;
+    text_init(&text, out, SHOWN_BYTES);
+    module_text_write((module_text){name->data, (uint32_t)name->size}, &text);
+    return out;
 }
 
 static tars_status check_import(const wasm_library *w, const wasm_importtype_t *import,
@@ -99,10 +113,12 @@ static tars_status check_import(const wasm_library *w, const wasm_importtype_t *
     if (name_is(module, wasi_module) && kind == WASM_EXTERN_FUNC && is_wasi(name)) {
         return TARS_OK;
     }
+    char name_text[SHOWN_BYTES];
+    char module_name[SHOWN_BYTES];
     error_set(err, TARS_UNSUPPORTED,
-              "the module imports the %s \"%.*s\" of \"%.*s\", which is not there",
-              kind < sizeof kinds / sizeof kinds[0] ? kinds[kind] : "thing", shown(name),
-              name->data, shown(module), module->data);
+              "the module imports the %s \"%s\" of \"%s\", which is not there",
+              kind < sizeof kinds / sizeof kinds[0] ? kinds[kind] : "thing", shown(name, name_text),
+              shown(module, module_name));
     error_hint(err, "only functions of %s are offered", wasi_module);
     return TARS_UNSUPPORTED;
 }
