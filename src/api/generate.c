@@ -13,8 +13,8 @@ typedef struct answer {
     tars_job *job;
     guest_answer_request request;
     guest_answer told;
-    job_list stops; /* each with a NUL behind it */
-    uint64_t first_token_ns;
+    job_list stops;                   /* each with a NUL behind it */
+    uint64_t first_token_ns, last_ns; /* of the first token, of the last one or its text */
 } answer;
 
 /* ---- what the runtime tells ------------------------------------------------------------ */
@@ -51,8 +51,9 @@ static tars_status take_token(void *user, int32_t id, const uint8_t *digest, tar
         return job_no_memory(err);
     }
     job->usage.completion_tokens++;
+    a->last_ns = platform_clock_ns();
     if (job->usage.completion_tokens == 1) {
-        a->first_token_ns = platform_clock_ns();
+        a->first_token_ns = a->last_ns;
         job->usage.time_to_first_token_ms = (double)(a->first_token_ns - job->submitted_ns) / 1e6;
     }
     if (job->sink.token && !job->sink.token(job->sink.user, id)) {
@@ -62,7 +63,9 @@ static tars_status take_token(void *user, int32_t id, const uint8_t *digest, tar
 }
 
 static tars_status take_text(void *user, const char *bytes, size_t length, tars_error *err) {
-    tars_job *job = ((answer *)user)->job;
+    answer *a = user;
+    tars_job *job = a->job;
+    a->last_ns = platform_clock_ns();
     if (!job_list_add(&job->text, bytes, length)) {
         return job_no_memory(err);
     }
@@ -75,16 +78,18 @@ static tars_status take_text(void *user, const char *bytes, size_t length, tars_
 static void take_result(answer *a, uint64_t begin_ns, uint64_t start_ns) {
     tars_job *job = a->job;
     const wire_result *result = &a->told.client.result;
-    uint64_t end_ns = platform_clock_ns();
-    uint64_t first_ns = a->first_token_ns > 0 ? a->first_token_ns : end_ns;
     uint64_t ready_ns = begin_ns + start_ns;
+    uint64_t first_ns = a->first_token_ns > 0 ? a->first_token_ns : platform_clock_ns();
+    uint64_t end_ns = a->last_ns > first_ns ? a->last_ns : first_ns;
     job->finish_reason = result->stopped ? "stop" : "length";
     job->usage.start_ms = (double)(ready_ns - job->submitted_ns) / 1e6;
     job->usage.prompt_ms = (double)(first_ns - ready_ns) / 1e6;
     job->usage.decode_ms = (double)(end_ns - first_ns) / 1e6;
     job->usage.hash_ms = (double)a->told.hash_ns / 1e6;
     job->usage.cached_tokens = a->told.n_cached;
-    job->usage.memory_peak_bytes = result->memory_bytes;
+    if (result->memory_bytes > job->usage.memory_peak_bytes) { /* tokenizing took some too */
+        job->usage.memory_peak_bytes = result->memory_bytes;
+    }
     job->isa = a->told.client.isa;
     if (job->request->logits_hash) {
         sha256_context hash = a->told.hash;

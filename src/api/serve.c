@@ -31,6 +31,20 @@ tars_status job_check_memory(const tars_job *job, uint64_t needed, tars_error *e
     return TARS_OUT_OF_MEMORY;
 }
 
+uint64_t job_guest_bytes(const tars_job *job, uint64_t wanted) {
+    /* 32-bit addresses; the model begins at a multiple of 2 MiB, and a page is left */
+    const uint64_t all = ((uint64_t)4 << 30) - ((uint64_t)4 << 20);
+    uint64_t size = job->request->model->mapping.size_bytes;
+    uint64_t most = size < all ? all - size : 0;
+    uint64_t limit = job->request->limits.memory_bytes;
+    platform_memory_info memory = {0};
+    if (limit == 0 && platform_memory(&memory, NULL) == TARS_OK) {
+        limit = memory.available_bytes;
+    }
+    most = limit > 0 && limit < most ? limit : most;
+    return wanted < most ? wanted : most;
+}
+
 static tars_status serve_once(runtime_image *image, guest_client *client, uint64_t *start_ns,
                               tars_error *err) {
     runtime_instance *instance = NULL;
@@ -58,7 +72,8 @@ tars_status job_serve(tars_job *job, uint64_t memory_bytes, guest_client *client
                           .engine = &m->engine,
                           .tokenizer = &m->tokenizer,
                           .kernels = job->kernels};
-    runtime_limits limits = {.memory_bytes = memory_bytes, .n_threads = job->n_threads};
+    runtime_limits limits = {.memory_bytes = job_in_guest(job) ? memory_bytes : 0,
+                             .n_threads = job->n_threads};
     runtime_source source = {.kind = RUNTIME_MODEL,
                              .path = m->entry.name,
                              .model = &what,

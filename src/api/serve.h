@@ -9,6 +9,10 @@
 /* OUT_OF_MEMORY when the request may not take, or the machine does not have, so many bytes (0: too
  * many to count). */
 tars_status job_check_memory(const tars_job *job, uint64_t needed, tars_error *err);
+/* `wanted` bytes, or as much of them as the request may take, the machine has and a guest can have
+ * beside the model: for guests that are asked for what may take less than could be counted before,
+ * and that say themselves when it is too little. */
+uint64_t job_guest_bytes(const tars_job *job, uint64_t wanted);
 /* Serves the client's request in a fresh instance over the job's model with so much memory of its
  * own. *start_ns: until it could run. */
 tars_status job_serve(tars_job *job, uint64_t memory_bytes, guest_client *client,

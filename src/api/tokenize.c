@@ -130,13 +130,27 @@ tars_status tokenize_empty(tars_error *err) {
     return error_hint(err, "give at least one character");
 }
 
+tars_status tokenize_check_ids(const tars_job *job, tars_error *err) {
+    const tars_request *r = job->request;
+    uint32_t n_vocab = r->model->pack.hparams->n_vocab;
+    for (size_t i = 0; i < r->n_ids; i++) {
+        if (r->ids[i] < 0 || (uint32_t)r->ids[i] >= n_vocab) {
+            return error_set(err, TARS_USAGE, "token id %d is outside of the vocabulary of %u",
+                             r->ids[i], n_vocab);
+        }
+    }
+    return TARS_OK;
+}
+
 tars_status job_tokenize(tars_job *job, tars_error *err) {
     const tars_request *r = job->request;
     tars_status status = TARS_OK;
     if (r->n_messages > 0) {
         status = tokenize_messages(job, err);
     } else if (r->ids) {
-        if (!job_list_add(&job->prompt_ids, r->ids, r->n_ids * sizeof *r->ids)) {
+        status = tokenize_check_ids(job, err);
+        if (status == TARS_OK &&
+            !job_list_add(&job->prompt_ids, r->ids, r->n_ids * sizeof *r->ids)) {
             status = job_no_memory(err);
         }
     } else if (r->text.bytes) {
@@ -183,12 +197,9 @@ static bool add_text(void *context, const char *bytes, size_t length) {
 
 tars_status job_run_detokenize(tars_job *job, tars_error *err) {
     const tars_request *r = job->request;
-    uint32_t n_vocab = r->model->pack.hparams->n_vocab;
-    for (size_t i = 0; i < r->n_ids; i++) {
-        if (r->ids[i] < 0 || (uint32_t)r->ids[i] >= n_vocab) {
-            return error_set(err, TARS_USAGE, "token id %d is outside of the vocabulary of %u",
-                             r->ids[i], n_vocab);
-        }
+    tars_status status = tokenize_check_ids(job, err);
+    if (status != TARS_OK) {
+        return status;
     }
     if (job_in_guest(job)) {
         return detokenize_in_guest(job, err);

@@ -21,4 +21,7 @@ tars_status tokenize_messages_in_guest(tars_job *job, tars_error *err);
 /* job->text from the request's ids. */
 tars_status detokenize_in_guest(tars_job *job, tars_error *err);
 
+/* USAGE for a given id outside of the vocabulary. */
+tars_status tokenize_check_ids(const tars_job *job, tars_error *err);
+
 #endif

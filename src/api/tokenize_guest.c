@@ -7,9 +7,10 @@
 #include <string.h>
 
 /* Data, stack, rings and state of a guest, and how much longer than its messages a conversation may
- * become. Memory is taken only as it is touched. */
+ * become. Memory is taken only as it is touched, so that these are generous; what does not fit the
+ * guest in the end it says. */
 #define FIXED_BYTES ((uint64_t)4 << 20)
-#define TEMPLATE_TEXT_BYTES ((uint64_t)2 << 20)
+#define TEMPLATE_TEXT_BYTES ((uint64_t)16 << 20)
 enum { TEMPLATE_TEXT_FACTOR = 4 };
 
 typedef struct collector {
@@ -59,19 +60,37 @@ static void place_pieces(tars_job *job) {
     }
 }
 
+/* In a guest with `least` bytes of its own and `more`, or as much of that as it can have. */
+static tars_status serve(tars_job *job, uint64_t least, uint64_t more, guest_client *client,
+                         tars_error *err) {
+    uint64_t start_ns = 0;
+    tars_status status = job_check_memory(job, least, err);
+    if (status != TARS_OK) {
+        return status;
+    }
+    status = job_serve(job, job_guest_bytes(job, least + more), client, &start_ns, err);
+    uint64_t peak = client->result.memory_bytes;
+    job->usage.memory_peak_bytes =
+        peak > job->usage.memory_peak_bytes ? peak : job->usage.memory_peak_bytes;
+    job->usage.start_ms = (double)start_ns / 1e6;
+    if (status == TARS_OK) {
+        job->isa = client->isa;
+    }
+    return status;
+}
+
 /* Sends what is filled in of the request. `longest`: bytes of the longest text that is encoded. */
 static tars_status run(collector *c, guest_encode_request *r, uint64_t longest, tars_error *err) {
     tars_job *job = c->job;
     const tars_model *m = job->request->model;
-    size_t encode_bytes = prompt_encode_bytes(&m->tokenizer, (size_t)longest);
+    uint64_t encode_bytes = prompt_encode_bytes(&m->tokenizer, (size_t)longest);
+    bool overflows = encode_bytes == SIZE_MAX;
+    encode_bytes += r->wire.n_messages > 0 ? PROMPT_TEMPLATE_BYTES + longest : 0;
     uint64_t memory = FIXED_BYTES + model_memory_bytes(&m->pack) + r->wire.text_bytes +
                       r->wire.n_texts * sizeof(uint32_t) +
                       r->wire.n_messages * sizeof(chat_template_message);
-    if (r->wire.n_messages > 0) {
-        memory += PROMPT_TEMPLATE_BYTES + longest;
-    }
     guest_encode *told = malloc(sizeof *told);
-    if (encode_bytes == SIZE_MAX || !told) {
+    if (overflows || !told) {
         free(told);
         return job_no_memory(err);
     }
@@ -80,12 +99,12 @@ static tars_status run(collector *c, guest_encode_request *r, uint64_t longest, 
     r->wire.pieces = job->request->kind == TARS_REQUEST_TOKENIZE;
     guest_encode_sink sink = {.user = c, .ids = add_ids, .pieces = add_pieces, .check = check};
     guest_encode_init(told, r, &sink);
-    uint64_t start_ns;
-    tars_status status = job_serve(job, memory + encode_bytes, &told->client, &start_ns, err);
+    tars_status status = serve(job, memory, encode_bytes, &told->client, err);
     if (status == TARS_OK) {
-        job->isa = told->client.isa;
         job->usage.bytes_in = told->client.result.n_bytes;
         place_pieces(job);
+    } else { /* parts of them are of no use */
+        job->prompt_ids.length = job->pieces.length = job->piece_bytes.length = 0;
     }
     free(told);
     return status;
@@ -187,11 +206,7 @@ tars_status detokenize_in_guest(tars_job *job, tars_error *err) {
     guest_decode_init(told, &r, &sink);
     uint64_t memory =
         FIXED_BYTES + model_memory_bytes(&request->model->pack) + request->n_ids * sizeof(int32_t);
-    uint64_t start_ns;
-    tars_status status = job_serve(job, memory, &told->client, &start_ns, err);
-    if (status == TARS_OK) {
-        job->isa = told->client.isa;
-    }
+    tars_status status = serve(job, memory, 0, &told->client, err);
     free(told);
     return status;
 }

@@ -244,6 +244,8 @@ static bool hold_text(void *user, const char *bytes, size_t length) {
     return fits;
 }
 
+enum { CHECK_EVERY_IDS = 4096 };
+
 static tars_status run_decode(guest *g, wire_result *result, tars_error *err) {
     (void)result;
     decode *d = g->request;
@@ -253,6 +255,10 @@ static tars_status run_decode(guest *g, wire_result *result, tars_error *err) {
     for (size_t i = 0; i < d->wire.n_ids; i++) {
         if (d->ids[i] < 0 || (uint32_t)d->ids[i] >= n_vocab) {
             return error_set(err, TARS_MALFORMED, "id %d is no token", (int)d->ids[i]);
+        }
+        tars_status status = i % CHECK_EVERY_IDS == 0 ? guest_check(g, err) : TARS_OK;
+        if (status != TARS_OK) {
+            return status;
         }
         if (!tokenizer_stream_push(&stream, d->ids[i], hold_text, g)) {
             return error_set(err, TARS_UNAVAILABLE, "the host is gone");

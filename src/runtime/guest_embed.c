@@ -16,7 +16,13 @@ static tars_status take_vectors(guest_client *c, tars_error *err) {
     if (c->message.size_bytes % sizeof(float) != 0 || n > n_wanted(e) - e->n_floats) {
         return error_set(err, TARS_MALFORMED, "the guest tells vectors of no texts");
     }
-    memcpy(e->request->vectors + e->n_floats, c->message.payload, n * sizeof(float));
+    float *to = e->request->vectors + e->n_floats;
+    memcpy(to, c->message.payload, n * sizeof(float));
+    for (size_t i = 0; i < n; i++) {
+        if (!(to[i] - to[i] == 0.0f)) { /* an engine ends with NUMERIC instead */
+            return error_set(err, TARS_MALFORMED, "the guest tells a vector that is not finite");
+        }
+    }
     e->n_floats += n;
     return TARS_OK;
 }

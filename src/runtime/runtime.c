@@ -9,6 +9,7 @@
 struct runtime_image {
     const runtime_row *row;
     const runtime_functions *functions;
+    runtime_image_kind kind;
     void *own; /* the runtime's */
     runtime_limits limits;
     platform_mutex lock; /* of stats */
@@ -103,6 +104,22 @@ static runtime_limits fill_limits(const runtime_limits *asked, const runtime_lim
     return out;
 }
 
+static tars_status check_asked(const runtime_row *row, const runtime_functions *f,
+                               const runtime_limits *asked, tars_error *err) {
+    for (size_t i = 0; asked && i < N_LIMITS; i++) {
+        const limit_row *l = &limit_rows[i];
+        bool is_fuel = l->offset == offsetof(runtime_limits, fuel);
+        if (get_limit(asked, l) > 0 && get_limit(&f->defaults, l) == 0 &&
+            !(is_fuel && f->counts_fuel)) {
+            error_set(err, TARS_UNAVAILABLE, "unavailable: runtime %s does not limit %s", row->name,
+                      l->name);
+            error_hint(err, "leave that limit out, or choose another runtime");
+            return TARS_UNAVAILABLE;
+        }
+    }
+    return TARS_OK;
+}
+
 static tars_status check_limits(const runtime_row *row, const runtime_limits *limits,
                                 const runtime_limits *most, tars_error *err) {
     for (size_t i = 0; i < N_LIMITS; i++) {
@@ -134,11 +151,16 @@ tars_status runtime_open(const runtime_row *row, const runtime_source *source, r
                          "unavailable: runtime %s runs no %s in this version", row->name,
                          source->kind == RUNTIME_MODEL ? "models" : "programs");
     }
+    status = check_asked(row, f, source->limits, err);
+    if (status != TARS_OK) {
+        return status;
+    }
     runtime_image *image = calloc(1, sizeof *image);
     if (!image) {
         return error_set(err, TARS_OUT_OF_MEMORY, "no memory for an image");
     }
     image->row = row;
+    image->kind = source->kind;
     image->functions = f;
     image->limits = fill_limits(source->limits, &f->defaults);
     if (image->limits.timeout_ms > MAX_TIMEOUT_MS) {
@@ -206,6 +228,11 @@ tars_status runtime_spawn(runtime_image *image, const runtime_limits *limits,
 tars_status runtime_submit(runtime_instance *instance, const runtime_request *request,
                            bool (*goes_on)(void *user), void *user, tars_error *err) {
     tars_status status = check_step(instance, STEP_SUBMIT, err);
+    bool has_client = request->client != NULL;
+    if (status == TARS_OK && has_client != (instance->image->kind == RUNTIME_MODEL)) {
+        status = error_set(err, TARS_USAGE, "a %s was asked what is for a %s",
+                           has_client ? "program" : "model", has_client ? "model" : "program");
+    }
     if (status == TARS_OK && request->n_folders > RUNTIME_MAX_FOLDERS) {
         status = error_set(err, TARS_USAGE, "%zu folders are granted; at most %d can be",
                            request->n_folders, (int)RUNTIME_MAX_FOLDERS);

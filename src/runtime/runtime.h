@@ -143,7 +143,8 @@ typedef struct runtime_control {
  *   kill     ends and frees it.
  */
 typedef struct runtime_functions {
-    runtime_limits defaults;
+    runtime_limits defaults; /* 0: it has no such limit, and refuses to be asked for one */
+    bool counts_fuel;        /* though fuel has no default */
     tars_status (*open)(const runtime_source *source, void **image, tars_error *err);
     void (*close)(void *image);
     tars_status (*spawn)(void *image, const runtime_limits *limits, const runtime_profile *profile,

@@ -62,7 +62,8 @@ static void send_frame(const import_child *child, const import_frame *frame) {
 
 static bool send_progress(void *user, uint64_t done, uint64_t total) {
     import_child *child = user;
-    if (done - child->reported_bytes >= PROGRESS_STEP_BYTES || done >= total) {
+    bool is_news = done > child->reported_bytes; /* a guest may say anything */
+    if (is_news && (done - child->reported_bytes >= PROGRESS_STEP_BYTES || done >= total)) {
         child->reported_bytes = done;
         import_frame frame = {.kind = FRAME_PROGRESS, .done = done, .total = total};
         send_frame(child, &frame);

@@ -16,7 +16,9 @@ tars_status import_guest_start(import_guest *g, const char *home, tars_error *er
         status = wasm_guest_start(NULL, (size_t)n, &artifacts, &g->instance, err);
     }
     if (status != TARS_OK) {
-        error_hint(err, "use --in native: a child process with a system-call filter");
+        error_hint(err,
+                   "a guest needs about 5 GiB of address space (ulimit -v); or use --in native, "
+                   "a child process with a system-call filter");
     }
     return status;
 }

@@ -349,7 +349,32 @@ static void perplexity_of_noise_is_about_the_vocabulary(void) {
     CHECK_INT(o.status, TARS_USAGE);
 }
 
+/* Also where an id is only looked up, after the pass that would have refused it. */
+static void ids_outside_of_the_vocabulary_are_refused(void) {
+    static const tars_request_kind kinds[] = {TARS_REQUEST_PERPLEXITY, TARS_REQUEST_GENERATE,
+                                              TARS_REQUEST_TOKENIZE, TARS_REQUEST_DETOKENIZE};
+    static int32_t ids[64];
+    static outcome o;
+    for (size_t k = 0; k < sizeof kinds / sizeof kinds[0]; k++) {
+        for (int at = 0; at < 64; at += 63) {
+            tars_request r = plain("");
+            for (int i = 0; i < 64; i++) {
+                ids[i] = i == at ? 100000000 : 1;
+            }
+            r.kind = kinds[k];
+            r.ids = ids;
+            r.n_ids = 64;
+            r.text = (tars_text_view){NULL, 0};
+            r.limits.context = 64;
+            r.batch_size = 63;
+            submit(&r, &o);
+            CHECK_INT(o.status, TARS_USAGE);
+        }
+    }
+}
+
 static const check_test tests[] = {
+    {"ids outside of the vocabulary are refused", ids_outside_of_the_vocabulary_are_refused},
     {"answer does not depend on how", answer_does_not_depend_on_how},
     {"seed decides the answer", seed_decides_the_answer},
     {"session changes nothing but the work", session_changes_nothing_but_the_work},

@@ -4,6 +4,8 @@
 #include "runtime/guest_embed.h"
 #include "runtime/guest_text.h"
 
+#include <math.h>
+
 enum { N_VOCAB = 100, MOST_IDS = 8, N_EMBD = 3 };
 
 /* ---- the host -------------------------------------------------------------------------- */
@@ -182,9 +184,13 @@ static void lies_about_vectors_are_refused(void) {
     static const uint32_t lengths[] = {1, 1};
     static const int32_t ids[] = {1, 2};
     static const float numbers[7] = {1, 2, 3, 4, 5, 6, 7};
+    static const float no_number[6] = {1, 2, NAN, 4, 5, 6};
+    static const float endless[6] = {1, 2, 3, 4, 5, -INFINITY};
     const wire_result good = {0};
     const lie lies[] = {
         {"the truth", {GREETING, {WIRE_VECTORS, numbers, 24}, RESULT(good)}, 3, TARS_OK},
+        {"no number", {GREETING, {WIRE_VECTORS, no_number, 24}}, 2, TARS_MALFORMED},
+        {"an endless one", {GREETING, {WIRE_VECTORS, endless, 24}}, 2, TARS_MALFORMED},
         {"one too many", {GREETING, {WIRE_VECTORS, numbers, 28}}, 2, TARS_MALFORMED},
         {"one too few", {GREETING, {WIRE_VECTORS, numbers, 20}, RESULT(good)}, 3, TARS_MALFORMED},
         {"half a number", {GREETING, {WIRE_VECTORS, numbers, 6}}, 2, TARS_MALFORMED},

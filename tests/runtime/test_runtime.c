@@ -71,7 +71,7 @@ static void fake_kill(void *instance) {
 }
 
 static const runtime_functions fake_functions = {
-    .defaults = {.memory_bytes = 100, .timeout_ms = 10, .n_files = 3},
+    .defaults = {.memory_bytes = 100, .timeout_ms = 10, .n_files = 3, .table_elements = 9},
     .open = fake_open,
     .close = fake_close,
     .spawn = fake_spawn,
@@ -159,6 +159,19 @@ static void steps_follow_the_states(void) {
     }
 }
 
+/* What is for a model is not asked of a program. */
+static void requests_fit_their_image(void) {
+    static guest_client client;
+    tars_error err;
+    runtime_image *image = open_fake(NULL);
+    runtime_instance *instance = spawn(image);
+    runtime_request request = {.client = &client};
+    CHECK_INT(runtime_submit(instance, &request, NULL, NULL, &err), TARS_USAGE);
+    CHECK_INT(runtime_instance_state(instance), RUNTIME_READY);
+    CHECK_INT(runtime_kill(instance, &err), TARS_OK);
+    runtime_close(image);
+}
+
 static void failures_end_a_request_and_keep_nothing(void) {
     tars_error err;
     runtime_image *image = NULL;
@@ -219,6 +232,12 @@ static void limits_are_filled_and_never_widened(void) {
     runtime_instance *instance = NULL;
     const runtime_profile *strict = runtime_profile_find("strict");
     runtime_limits most = {.memory_bytes = 50, .table_elements = 7};
+    static const runtime_limits not_there[] = {{.fuel = 1}, {.stack_bytes = 1}, {.n_threads = 1}};
+    for (size_t i = 0; i < sizeof not_there / sizeof not_there[0]; i++) {
+        runtime_source source = {.kind = RUNTIME_PROGRAM, .path = "x", .limits = &not_there[i]};
+        runtime_image *none = NULL;
+        CHECK_INT(runtime_open(&fake_row, &source, &none, &err), TARS_UNAVAILABLE);
+    }
     runtime_image *image = open_fake(&most);
     instance = spawn(image);
     CHECK_INT(fake.limits.memory_bytes, 50);
@@ -312,6 +331,7 @@ static void every_runtime_has_its_row(void) {
 
 static const check_test table[] = {
     {"steps follow the states", steps_follow_the_states},
+    {"requests fit their image", requests_fit_their_image},
     {"failures end a request and keep nothing", failures_end_a_request_and_keep_nothing},
     {"cancelled requests do not run", cancelled_requests_do_not_run},
     {"limits are filled and never widened", limits_are_filled_and_never_widened},

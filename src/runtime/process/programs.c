@@ -18,15 +18,6 @@ typedef struct process_instance {
 } process_instance;
 
 static tars_status process_open(const runtime_source *source, void **image, tars_error *err) {
-    if (source->limits->fuel > 0) {
-        error_set(err, TARS_UNAVAILABLE, "unavailable: the runtime native does not count fuel");
-        return error_hint(err, "leave out --fuel; --timeout bounds the time");
-    }
-    if (source->limits->stack_bytes > 0 || source->limits->table_elements > 0) {
-        error_set(err, TARS_UNAVAILABLE,
-                  "unavailable: the runtime native limits neither stacks nor tables of their own");
-        return error_hint(err, "leave out --stack and --table-elements; --memory bounds all of it");
-    }
     if (source->bytes) {
         return error_set(err, TARS_UNSUPPORTED, "the runtime native runs programs of files only");
     }

@@ -1,4 +1,5 @@
-/* The bytes of the engine guest, linked in; empty when the build had no compiler for it. */
+/* The bytes of the engine guest, linked in; empty when the build had no compiler for it.
+ * Ownership: constant data. */
 #ifndef RUNTIME_WASM_GUEST_PROGRAM_H
 #define RUNTIME_WASM_GUEST_PROGRAM_H
 

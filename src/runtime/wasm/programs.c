@@ -149,6 +149,7 @@ const runtime_functions stranger_programs = {
                  .n_files = 64,
                  .n_threads = 1,
                  .table_elements = 1000},
+    .counts_fuel = true,
     .open = wasm_open,
     .close = wasm_close,
     .spawn = wasm_spawn,

@@ -151,7 +151,8 @@ static tars_status find_wire(wasm_guest *r, tars_error *err) {
     uint32_t at = 0;
     status = call(r, "tars_wire", NULL, &at, err);
     if (status == TARS_OK &&
-        (at % _Alignof(wire_area) != 0 || at > r->memory->arena_bytes - sizeof(wire_area))) {
+        (at % _Alignof(wire_area) != 0 || r->memory->arena_bytes < sizeof(wire_area) ||
+         at > r->memory->arena_bytes - sizeof(wire_area))) {
         status = error_set(err, TARS_MALFORMED, "the guest's wire lies outside of its memory");
     }
     r->area = (wire_area *)(void *)(r->memory->space + at);
