@@ -18,8 +18,7 @@ typedef struct profile_chain {
     const config_value *maximum;
 } profile_chain;
 
-static tars_status unknown_profile(const config_value *profiles, const char *name,
-                                   tars_error *err) {
+static void unknown_profile(const config_value *profiles, const char *name, tars_error *err) {
     nearest_search search;
     nearest_init(&search, name);
     for (size_t i = 0; config_profiles[i]; i++) {
@@ -34,7 +33,6 @@ static tars_status unknown_profile(const config_value *profiles, const char *nam
     } else {
         error_hint(err, "profiles: strict, standard, trusted and those of " PROFILES);
     }
-    return TARS_USAGE;
 }
 
 static bool is_built_in(const char *name, size_t *index) {
@@ -51,14 +49,15 @@ static tars_status follow(const config *values, const char *name, profile_chain 
     const config_value *profiles = config_get(values, PROFILES);
     *out = (profile_chain){.maximum = config_get(values, MAXIMUM)};
     for (const char *at = name;;) {
-        if (is_built_in(at, &out->base_index)) {
-            out->base = runtime_profile_find(at);
+        out->base = is_built_in(at, &out->base_index) ? runtime_profile_find(at) : NULL;
+        if (out->base) {
             return TARS_OK;
         }
         const config_value *link = config_member(profiles, at);
         const config_value *next = config_member(link, "extends");
         if (!link || !next || out->count == REACH_MAX_EXTENDS) {
-            return unknown_profile(profiles, at, err); /* more was told by the configuration */
+            unknown_profile(profiles, at, err); /* more was told by the configuration */
+            return TARS_USAGE;
         }
         out->links[out->count++] = link;
         at = next->text;

@@ -108,7 +108,8 @@ static tars_status choose_runtime(const tars_context *context, const tars_policy
     }
     if (context->no_wasm && is_text(row->name, "wasm")) {
         error_set(err, TARS_UNAVAILABLE, "runtime wasm is unavailable: by configuration");
-        return error_hint(err, "set deployment.wasm.enabled to true, or use --runtime native");
+        error_hint(err, "set deployment.wasm.enabled to true, or use --runtime native");
+        return TARS_UNAVAILABLE;
     }
     *out = row;
     return row->probe(err);

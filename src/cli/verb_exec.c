@@ -223,7 +223,8 @@ static tars_status make_plan(const config *from, const verb_call *call, exec_pla
     const exec_values *values = call->values;
     plan->arguments = calloc(call->n_arguments + 1, sizeof *plan->arguments);
     if (!plan->arguments) {
-        return error_set(err, TARS_OUT_OF_MEMORY, "no memory for the program's arguments");
+        error_set(err, TARS_OUT_OF_MEMORY, "no memory for the program's arguments");
+        return TARS_OUT_OF_MEMORY;
     }
     memcpy(plan->arguments, call->arguments, call->n_arguments * sizeof *plan->arguments);
     tars_status status = add_environment(plan, &values->environment, err);

@@ -269,12 +269,11 @@ static const char *find_user_folder(const loader *in) {
 }
 
 static tars_status find_folders(loader *in, tars_error *err) {
-    platform_kind user_kind = PLATFORM_KIND_MISSING;
     in->user_folder = find_user_folder(in);
+    platform_kind user_kind;
     if (in->user_folder && in->user_folder[0] != '\0' &&
         platform_path_kind(in->user_folder, &user_kind, NULL, NULL) != TARS_OK) {
-        in->user_folder =
-            ""; /* below another user's home, as HOME may say after a change of user */
+        in->user_folder = ""; /* the home of somebody else: whoever changed the user kept HOME */
     }
     const char *named = in->options->folder;
     const char *option = "--config";

@@ -32,10 +32,10 @@ static tars_status path_of(const char *home, const char *other,
     return status == TARS_OK ? files_join(path, PATH_BYTES, folder, name, err) : status;
 }
 
-tars_status artifact_save_in(const char *home, const char *other,
+tars_status artifact_save_in(const char *home, const char *folder,
                              const uint8_t key[SHA256_DIGEST_BYTES], const void *bytes,
                              size_t length, tars_error *err) {
-    char folder[PATH_BYTES];
+    char place[PATH_BYTES];
     char path[PATH_BYTES];
     keys *signer = NULL;
     if (length > ARTIFACT_MAX_BYTES) {
@@ -50,9 +50,9 @@ tars_status artifact_save_in(const char *home, const char *other,
     memcpy(header.magic, magic, sizeof magic);
     memcpy(header.key, key, sizeof header.key);
     sha256(bytes, length, header.sha256);
-    tars_status status = path_of(home, other, key, folder, path, err);
+    tars_status status = path_of(home, folder, key, place, path, err);
     if (status == TARS_OK) {
-        status = platform_make_folders(folder, err);
+        status = platform_make_folders(place, err);
     }
     if (status == TARS_OK) {
         status = keys_open(home, &signer, err);
@@ -97,15 +97,15 @@ static tars_status check(const char *home, const uint8_t key[SHA256_DIGEST_BYTES
     return status;
 }
 
-tars_status artifact_load_from(const char *home, const char *other,
+tars_status artifact_load_from(const char *home, const char *folder,
                                const uint8_t key[SHA256_DIGEST_BYTES], uint8_t **bytes,
                                size_t *length, tars_error *err) {
-    char folder[PATH_BYTES];
+    char place[PATH_BYTES];
     char path[PATH_BYTES];
     char *whole = NULL;
     size_t n = 0;
     *bytes = NULL;
-    tars_status status = path_of(home, other, key, folder, path, err);
+    tars_status status = path_of(home, folder, key, place, path, err);
     if (status == TARS_OK && !files_exists(path)) {
         status = error_set(err, TARS_NOT_FOUND, "there is no such artifact");
     }

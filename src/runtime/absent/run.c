@@ -48,7 +48,7 @@ void wasm_guest_end(wasm_guest *r) {
     (void)r;
 }
 
-tars_status wasm_set_metering(wasm_metering metering, tars_error *err) {
-    (void)metering;
+tars_status wasm_set_metering(wasm_metering wanted, tars_error *err) {
+    (void)wanted;
     return wasm_probe(err);
 }

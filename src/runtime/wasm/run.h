@@ -18,7 +18,7 @@ tars_status wasm_probe(tars_error *err);
 typedef struct wasm_metering {
     bool epochs, fuel;
 } wasm_metering;
-tars_status wasm_set_metering(wasm_metering metering, tars_error *err);
+tars_status wasm_set_metering(wasm_metering wanted, tars_error *err);
 
 /* `model` may be NULL: the guest has none then. `arena_bytes`: the guest's private memory. A guest
  * that does not end soon after the client's check refused, or after its result, is killed.

@@ -215,8 +215,8 @@ static tars_status compile_apart(stranger_module *m, const char *how, const uint
 static tars_status compile(stranger_module *m, const uint8_t *bytes, size_t length,
                            const wasm_artifacts *artifacts, tars_error *err) {
     tars_status status = stranger_engine_get(&m->code, &m->w, &m->engine, err);
-    if (status != TARS_OK) {
-        return status;
+    if (status != TARS_OK || !m->w) { /* there is one when the status is good */
+        return status != TARS_OK ? status : TARS_UNAVAILABLE;
     }
     char how[STRANGER_CODE_BYTES];
     text_buffer text;
