@@ -1,5 +1,6 @@
 #include "store/artifacts.h"
 
+#include "store/artifact_room.h"
 #include "store/files.h"
 #include "store/keys.h"
 
@@ -66,6 +67,9 @@ tars_status artifact_save_in(const char *home, const char *folder,
         memcpy(whole + sizeof header, bytes, length);
         status =
             files_write(path, whole, sizeof header + length, 0600, PLATFORM_COMMIT_REPLACE, err);
+    }
+    if (status == TARS_OK) {
+        artifact_room_make(folder, ARTIFACT_TOTAL_BYTES, ARTIFACT_MAX_FILES);
     }
     keys_close(signer);
     free(whole);

@@ -11,7 +11,9 @@
 
 #include <stddef.h>
 
-enum { ARTIFACT_MAX_BYTES = 256 << 20 };
+enum { ARTIFACT_MAX_BYTES = 256 << 20, ARTIFACT_MAX_FILES = 1000 };
+/* Of a folder; what was written longest ago goes first. */
+#define ARTIFACT_TOTAL_BYTES ((uint64_t)1 << 30)
 
 /* `key` is the digest of everything that the artifact depends on. */
 tars_status artifact_save(const char *home, const uint8_t key[SHA256_DIGEST_BYTES],

@@ -1,6 +1,9 @@
+#include "store/artifact_room.h"
 #include "store/artifacts.h"
 
 #include "fixture.h"
+
+#include <fcntl.h>
 
 static const uint8_t key[SHA256_DIGEST_BYTES] = {0xAB, 1, 2, 3};
 static const char content[] = "code that will be executed as it is";
@@ -104,7 +107,49 @@ static void what_others_signed_is_refused(void) {
     fixture_end(&g);
 }
 
+/* The oldest go until few enough are left; what is no artifact stays. */
+static void room_is_made_from_the_oldest(void) {
+    fixture f;
+    fixture_begin(&f);
+    char folder[600];
+    snprintf(folder, sizeof folder, "%s/room", f.home);
+    CHECK_INT(mkdir(folder, 0700), 0);
+    char path[800];
+    for (int i = 0; i < 10; i++) {
+        uint8_t own[SHA256_DIGEST_BYTES] = {(uint8_t)i};
+        char hex[SHA256_HEX_BYTES];
+        sha256_hex(own, hex);
+        snprintf(path, sizeof path, "%s/%s", folder, hex);
+        FILE *file = fopen(path, "wb");
+        fwrite(content, 1, 10, file);
+        fclose(file);
+        struct timespec times[2] = {{.tv_sec = 1000 + (i * 7) % 10},
+                                    {.tv_sec = 1000 + (i * 7) % 10}};
+        CHECK_INT(utimensat(AT_FDCWD, path, times, 0), 0);
+    }
+    snprintf(path, sizeof path, "%s/other", folder);
+    fclose(fopen(path, "wb"));
+    static const struct {
+        uint64_t bytes, files;
+        int left;
+    } rows[] = {{100, 10, 10}, {99, 10, 9}, {1000, 7, 7}, {35, 7, 3}, {0, 7, 0}};
+    for (size_t r = 0; r < sizeof rows / sizeof rows[0]; r++) {
+        artifact_room_make(folder, rows[r].bytes, rows[r].files);
+        for (int i = 0; i < 10; i++) {
+            uint8_t own[SHA256_DIGEST_BYTES] = {(uint8_t)i};
+            char hex[SHA256_HEX_BYTES];
+            sha256_hex(own, hex);
+            snprintf(path, sizeof path, "%s/%s", folder, hex);
+            CHECK_INT(access(path, F_OK) == 0, (i * 7) % 10 >= 10 - rows[r].left);
+        }
+    }
+    snprintf(path, sizeof path, "%s/other", folder);
+    CHECK_INT(access(path, F_OK), 0);
+    fixture_end(&f);
+}
+
 static const check_test tests[] = {
+    {"room is made from the oldest", room_is_made_from_the_oldest},
     {"what was saved is loaded", what_was_saved_is_loaded},
     {"what was changed is refused", what_was_changed_is_refused},
     {"what others may write is refused", what_others_may_write_is_refused},
