@@ -89,3 +89,37 @@ setup() {
     expect_status 0
     expect_output "2 lines"
 }
+
+@test "a module that does not fit a run's memory is not broken by it" {
+    cat >"$BATS_TEST_TMPDIR/bulk.c" <<'C'
+#include <stdlib.h>
+#include <string.h>
+int main(int argc, char **argv) {
+    (void)argv;
+    char *bytes = malloc(1000);
+    memset(bytes, argc, 1000);
+    return bytes[999] != argc;
+}
+C
+    clang-19 --target=wasm32-wasi -O1 -mbulk-memory -o "$BATS_TEST_TMPDIR/bulk.wasm" "$BATS_TEST_TMPDIR/bulk.c"
+    capture "$TARS" wasm load "$BATS_TEST_TMPDIR/bulk.wasm" --name bulk
+    expect_status 0
+    capture "$TARS" exec --runtime wasm --memory 128MiB bulk
+    expect_status 2
+    expect_error "64 MiB"
+    capture "$TARS" exec --runtime wasm bulk
+    expect_status 0
+}
+
+@test "limits of nothing are refused" {
+    local option
+    for option in --fuel --memory --stack --table-elements --max-output; do
+        capture "$TARS" exec --runtime wasm $option 0 "$SAY"
+        expect_status 2
+    done
+    capture "$TARS" exec --runtime wasm --stack 1KiB "$SAY"
+    expect_status 2
+    capture "$TARS" exec --runtime wasm --dir "$SAY::/x" "$SAY"
+    expect_status 2
+    expect_error "folders only"
+}

@@ -278,7 +278,10 @@ def run(command, home):
         timeout=LONGEST_S,
     )
     assert done.returncode in range(0, 6), f"tars ended with {done.returncode}: {done.stderr[-300:]}"
-    return json.loads(done.stdout), done.returncode, done.stderr.decode("utf-8", "replace")
+    text = done.stdout.decode()
+    hidden = re.search("[\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]", text)
+    assert not hidden, f"the document has {hidden.group(0)!r} as it is"
+    return json.loads(text), done.returncode, done.stderr.decode("utf-8", "replace")
 
 
 def check_violations(expected, found):

@@ -113,6 +113,7 @@ static void room_is_made_from_the_oldest(void) {
     fixture_begin(&f);
     char folder[600];
     snprintf(folder, sizeof folder, "%s/room", f.home);
+    (void)mkdir(f.home, 0700);
     CHECK_INT(mkdir(folder, 0700), 0);
     char path[800];
     for (int i = 0; i < 10; i++) {
