@@ -69,7 +69,7 @@ tars_status artifact_save_in(const char *home, const char *folder,
             files_write(path, whole, sizeof header + length, 0600, PLATFORM_COMMIT_REPLACE, err);
     }
     if (status == TARS_OK) {
-        artifact_room_make(folder, ARTIFACT_TOTAL_BYTES, ARTIFACT_MAX_FILES);
+        artifact_room_make(place, ARTIFACT_TOTAL_BYTES, ARTIFACT_MAX_FILES);
     }
     keys_close(signer);
     free(whole);
