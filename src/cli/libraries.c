@@ -1,5 +1,7 @@
 #include "cli/libraries.h"
 
+#include "runtime/wasm/run.h"
+
 #include <archive.h>
 #include <curl/curl.h>
 #include <histedit.h>
@@ -30,5 +32,6 @@ const library_row libraries[] = {
     {"libcurl", version_of_curl},       {"libcrypto", version_of_crypto},
     {"libarchive", version_of_archive}, {"sqlite", sqlite3_libversion},
     {"libedit", version_of_edit},       {"libfyaml", fy_library_version},
+    {"wasmtime", wasm_library_version},
 };
 const size_t library_count = sizeof libraries / sizeof libraries[0];

@@ -10,6 +10,10 @@ bool wasm_is_built_in(void) {
     return false;
 }
 
+const char *wasm_library_version(void) {
+    return "none";
+}
+
 tars_status wasm_probe(tars_error *err) {
     return absent(err);
 }

@@ -69,6 +69,10 @@ bool wasm_is_built_in(void) {
     return true;
 }
 
+const char *wasm_library_version(void) {
+    return WASMTIME_VERSION;
+}
+
 tars_status wasm_probe(tars_error *err) {
     return wasm_engine_probe(err);
 }

@@ -9,6 +9,8 @@
 
 /* Whether this build has the runtime. */
 bool wasm_is_built_in(void);
+/* The version of Wasmtime that this build is for, or "none". */
+const char *wasm_library_version(void);
 /* Whether guests can run here. UNAVAILABLE with the reason. */
 tars_status wasm_probe(tars_error *err);
 
