@@ -1,0 +1,92 @@
+/* Virtual machines without devices, as a table of functions for each way of having them. A machine
+ * has memory slots and one processor that starts in ring 3 of 64-bit mode; what it asks of its host
+ * are writes to one port.
+ *
+ * Ownership: create to destroy; memory that is mapped is the caller's and outlives the mapping. A
+ * machine is used by the thread that made it; kick by any thread. */
+#ifndef PLATFORM_VMM_H
+#define PLATFORM_VMM_H
+
+#include "base/error.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct vmm_machine vmm_machine;
+
+/* General registers in the order of their numbers in instructions. */
+enum {
+    VMM_RAX,
+    VMM_RCX,
+    VMM_RDX,
+    VMM_RBX,
+    VMM_RSP,
+    VMM_RBP,
+    VMM_RSI,
+    VMM_RDI,
+    VMM_R8,
+    VMM_R9,
+    VMM_R10,
+    VMM_R11,
+    VMM_GENERAL = 16
+};
+
+typedef struct vmm_registers {
+    uint64_t general[VMM_GENERAL];
+    uint64_t rip, rflags;
+} vmm_registers;
+
+/* Where the processor finds its tables, all guest addresses that only the host writes. */
+typedef struct vmm_tables {
+    uint64_t page_table; /* physical */
+    uint64_t gdt, idt, tss;
+    uint32_t gdt_bytes, idt_bytes, tss_bytes;
+    uint16_t kernel_code, kernel_data, user_code, user_data, task; /* selectors, user ones with 3 */
+    uint64_t call_entry;                                           /* where SYSCALL leads */
+} vmm_tables;
+
+typedef enum vmm_exit_kind {
+    VMM_EXIT_PORT,     /* it wrote to a port */
+    VMM_EXIT_KICKED,   /* vmm.kick, or the clock of the run */
+    VMM_EXIT_MEMORY,   /* it touched an address that no slot has */
+    VMM_EXIT_SHUTDOWN, /* a fault while a fault was handled */
+    VMM_EXIT_OTHER     /* anything else: `detail` is the backend's number */
+} vmm_exit_kind;
+
+typedef struct vmm_exit {
+    vmm_exit_kind kind;
+    uint16_t port;
+    bool in_supervisor; /* ring 0 at the exit: paravirtual hosts stay in ring 3 */
+    uint64_t address;   /* of MEMORY */
+    uint32_t detail;
+} vmm_exit;
+
+typedef struct vmm_functions {
+    const char *name; /* "kvm" */
+    /* UNAVAILABLE with the reason and what to do, found out by making a machine. */
+    tars_status (*probe)(tars_error *err);
+    tars_status (*create)(vmm_machine **out, tars_error *err);
+    void (*destroy)(vmm_machine *machine);
+    /* Host memory as guest memory from a page boundary on; 0 bytes: takes the slot away. What the
+     * processor knows of pages of a slot that is taken away or changed is forgotten. */
+    tars_status (*map)(vmm_machine *machine, unsigned slot, uint64_t guest_address, void *host,
+                       size_t size_bytes, bool read_only, tars_error *err);
+    /* Once, after the memory is there: ring 3, ready to run at rip with rsp. */
+    tars_status (*start)(vmm_machine *machine, const vmm_tables *tables, uint64_t rip, uint64_t rsp,
+                         tars_error *err);
+    /* Runs until something is to be done, at most about slice_ns. */
+    tars_status (*run)(vmm_machine *machine, uint64_t slice_ns, vmm_exit *out, tars_error *err);
+    /* As they are since the last exit; changes hold from the next run on. */
+    vmm_registers *(*registers)(vmm_machine *machine);
+    /* The bases of FS and GS. */
+    tars_status (*set_segment_bases)(vmm_machine *machine, uint64_t fs, uint64_t gs,
+                                     tars_error *err);
+    /* The next run, or the one that goes on, ends with KICKED. */
+    void (*kick)(vmm_machine *machine);
+} vmm_functions;
+
+/* The best of this system; NULL when it has none in this version. */
+const vmm_functions *platform_vmm(void);
+
+#endif

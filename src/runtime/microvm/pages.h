@@ -1,0 +1,50 @@
+/* What the processor of a micro-VM reads and the guest never writes: page tables, descriptor
+ * tables, the task segment with its bitmap of ports, and the entry page.
+ *
+ *   0 … 4 GiB        identity: a guest address is a physical one
+ *   SYSTEM_ADDRESS   descriptor tables and task segment (supervisor, read-only), the entry page
+ *                    (user, read and execute), a stack for faults (supervisor, writable)
+ *
+ * The page tables themselves lie behind these, and no page table maps them.
+ *
+ * Ownership: pages_create to pages_destroy; the memory is given to the machine by its user. */
+#ifndef RUNTIME_MICROVM_PAGES_H
+#define RUNTIME_MICROVM_PAGES_H
+
+#include "platform/vmm.h"
+
+enum {
+    PAGE_BYTES = 4096,
+    PORT_CALL = 0x80,  /* SYSCALL, from the entry page */
+    PORT_FAULT = 0x90, /* and up: exception number port − PORT_FAULT */
+    N_FAULTS = 32
+};
+#define SYSTEM_ADDRESS ((uint64_t)0xF0000000)
+#define PAGES_MAX_RAM_BYTES ((uint64_t)3 << 30)
+
+enum { PAGE_READ = 1, PAGE_WRITE = 2, PAGE_EXECUTE = 4 };
+
+typedef struct pages {
+    uint8_t *memory; /* at SYSTEM_ADDRESS for the guest */
+    size_t size_bytes;
+    uint64_t *ram; /* entries of the guest's pages, by number */
+    size_t n_ram;
+    uint64_t table; /* physical address of the first table */
+} pages;
+
+/* Tables for so many bytes of guest memory from address 0 on, none of it mapped. */
+tars_status pages_create(uint64_t ram_bytes, pages *out, tars_error *err);
+void pages_destroy(pages *p);
+/* What a guest's pages allow from now on; 0: nothing, any access faults. True when a right went:
+ * then the processor must forget what it knows (vmm.map of the slot again). */
+bool pages_set(pages *p, size_t first, size_t count, unsigned rights);
+void pages_tables(const pages *p, vmm_tables *out);
+
+/* What the handler of a fault left on its stack. */
+typedef struct page_fault_frame {
+    uint64_t error, rip, rsp;
+    bool has_error;
+} page_fault_frame;
+void pages_read_fault(const pages *p, unsigned exception, page_fault_frame *out);
+
+#endif

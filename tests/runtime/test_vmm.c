@@ -1,0 +1,214 @@
+/* The bare machine under the micro-VM: calls reach the host, faults are told, time is kept, and
+ * what is not mapped cannot be reached. Guests are a few bytes of machine code. */
+#include "platform/platform.h"
+#include "platform/vmm.h"
+#include "runtime/microvm/pages.h"
+#include "support/check.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { RAM_BYTES = 1 << 20, CODE_AT = 0x10000, STACK_TOP = 0x20000, STACK_PAGES = 1 };
+
+typedef struct bench {
+    const vmm_functions *vmm;
+    vmm_machine *machine;
+    pages pages;
+    uint8_t *ram;
+} bench;
+
+static bool has_vmm(const vmm_functions **out) {
+    tars_error err = {.message = ""};
+    *out = platform_vmm();
+    if (!*out || (*out)->probe(&err) != TARS_OK) {
+        check_skip("%s", *out ? err.message : "no virtual machines on this system");
+        return false;
+    }
+    return true;
+}
+
+/* A machine that will run these bytes at CODE_AT; false after a failure that was told. */
+static bool begin(bench *b, const void *code, size_t length) {
+    tars_error err = {.message = ""};
+    vmm_tables tables;
+    memset(b, 0, sizeof *b);
+    if (!has_vmm(&b->vmm)) {
+        return false;
+    }
+    void *ram = NULL;
+    tars_status status = platform_reserve(RAM_BYTES, false, &ram, &err);
+    b->ram = ram;
+    if (status == TARS_OK) {
+        memcpy(b->ram + CODE_AT, code, length);
+        status = pages_create(RAM_BYTES, &b->pages, &err);
+    }
+    if (status == TARS_OK) {
+        (void)pages_set(&b->pages, CODE_AT / PAGE_BYTES, 1, PAGE_READ | PAGE_EXECUTE);
+        (void)pages_set(&b->pages, STACK_TOP / PAGE_BYTES - STACK_PAGES, STACK_PAGES,
+                        PAGE_READ | PAGE_WRITE);
+        status = b->vmm->create(&b->machine, &err);
+    }
+    if (status == TARS_OK) {
+        status = b->vmm->map(b->machine, 0, 0, b->ram, RAM_BYTES, false, &err);
+    }
+    if (status == TARS_OK) {
+        status = b->vmm->map(b->machine, 1, SYSTEM_ADDRESS, b->pages.memory, b->pages.size_bytes,
+                             false, &err);
+    }
+    if (status == TARS_OK) {
+        pages_tables(&b->pages, &tables);
+        status = b->vmm->start(b->machine, &tables, CODE_AT, STACK_TOP, &err);
+    }
+    if (status != TARS_OK) {
+        check_fail(__FILE__, __LINE__, "%s: %s", err.message, err.cause);
+    }
+    return status == TARS_OK;
+}
+
+static void end(bench *b) {
+    if (b->machine) {
+        b->vmm->destroy(b->machine);
+    }
+    pages_destroy(&b->pages);
+    if (b->ram) {
+        platform_release(b->ram, RAM_BYTES);
+    }
+}
+
+static vmm_exit run(bench *b, uint64_t slice_ns) {
+    tars_error err = {.message = ""};
+    vmm_exit out = {.kind = VMM_EXIT_OTHER};
+    if (b->vmm->run(b->machine, slice_ns, &out, &err) != TARS_OK) {
+        check_fail(__FILE__, __LINE__, "%s: %s", err.message, err.cause);
+    }
+    return out;
+}
+
+static void finish_call(bench *b, const vmm_exit *e, uint64_t result) {
+    vmm_registers *r = b->vmm->registers(b->machine);
+    r->general[VMM_RAX] = result;
+    if (!e->in_supervisor) {
+        r->rip = r->general[VMM_RCX];
+        r->rflags = r->general[VMM_R11];
+    }
+}
+
+static const uint64_t SECOND_NS = 1000000000;
+
+static void calls_reach_the_host(void) {
+    /* mov $7,%eax; mov $9,%edi; syscall; add $1,%rax; mov %rax,%rdi; mov $8,%eax; syscall */
+    static const uint8_t code[] = {0xB8, 7,    0, 0,    0,    0xBF, 9,    0, 0, 0, 0x0F, 5,    0x48,
+                                   0x83, 0xC0, 1, 0x48, 0x89, 0xC7, 0xB8, 8, 0, 0, 0,    0x0F, 5};
+    bench b;
+    if (begin(&b, code, sizeof code)) {
+        const vmm_registers *r = b.vmm->registers(b.machine);
+        vmm_exit e = run(&b, SECOND_NS);
+        CHECK_INT(e.kind, VMM_EXIT_PORT);
+        CHECK_INT(e.port, PORT_CALL);
+        CHECK_INT(r->general[VMM_RAX], 7);
+        CHECK_INT(r->general[VMM_RDI], 9);
+        CHECK_INT(r->general[VMM_RCX], CODE_AT + 12);
+        printf("    calls arrive in ring %d\n", e.in_supervisor ? 0 : 3);
+        finish_call(&b, &e, 41);
+        e = run(&b, SECOND_NS);
+        CHECK_INT(e.kind, VMM_EXIT_PORT);
+        CHECK_INT(r->general[VMM_RAX], 8);
+        CHECK_INT(r->general[VMM_RDI], 42);
+        CHECK_INT(r->general[VMM_RSP], STACK_TOP);
+    }
+    end(&b);
+}
+
+/* One instruction each that a guest must not get through. */
+static void faults_are_told(void) {
+    static const struct {
+        const char *name;
+        uint8_t code[12];
+        size_t length;
+        int exception;
+    } rows[] = {
+        {"ud2", {0x0F, 0x0B}, 2, 6},
+        {"hlt", {0xF4}, 1, 13},
+        {"cli", {0xFA}, 1, 13},
+        {"in from another port", {0xE4, 0x60}, 2, 13},
+        {"out to another port", {0xE6, 0x81}, 2, 13},
+        {"mov %cr3,%rax", {0x0F, 0x20, 0xD8}, 3, 13},
+        {"wrmsr", {0x0F, 0x30}, 2, 13},
+        {"lgdt", {0x0F, 0x01, 0x14, 0x24}, 4, 13},
+        {"a load from page 0", {0x31, 0xC0, 0x8B, 0x00}, 4, 14},
+        {"a store to its code", {0x48, 0x8D, 0x05, 0, 0, 0, 0, 0x88, 0x00}, 9, 14},
+        {"a jump to its stack", {0x48, 0x83, 0xEC, 16, 0xFF, 0xE4}, 6, 14},
+        {"a load of its page table", {0xB8, 0x00, 0x30, 0x00, 0xF0, 0x8B, 0x00}, 7, 14},
+        {"a load of its descriptors", {0xB8, 0x00, 0x00, 0x00, 0xF0, 0x8B, 0x00}, 7, 14},
+        {"a store to the entry page", {0xB8, 0x00, 0x10, 0x00, 0xF0, 0x89, 0x00}, 7, 14},
+        {"a division by zero", {0x31, 0xC9, 0xF7, 0xF1}, 4, 0},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        bench b;
+        if (!begin(&b, rows[i].code, rows[i].length)) {
+            end(&b);
+            return;
+        }
+        vmm_exit e = run(&b, SECOND_NS);
+        if (e.kind != VMM_EXIT_PORT || e.port != PORT_FAULT + rows[i].exception) {
+            check_fail(__FILE__, __LINE__, "%s: exit %d, port %x, detail %u", rows[i].name,
+                       (int)e.kind, e.port, e.detail);
+        } else {
+            page_fault_frame frame;
+            pages_read_fault(&b.pages, (unsigned)rows[i].exception, &frame);
+            bool is_inside = frame.rip >= CODE_AT && frame.rip < STACK_TOP;
+            CHECK(is_inside);
+        }
+        end(&b);
+    }
+}
+
+static void loops_are_ended(void) {
+    static const uint8_t code[] = {0xEB, 0xFE};
+    bench b;
+    if (begin(&b, code, sizeof code)) {
+        for (int i = 0; i < 5; i++) {
+            uint64_t begin_ns = platform_clock_ns();
+            vmm_exit e = run(&b, 5000000);
+            double took_ms = (double)(platform_clock_ns() - begin_ns) / 1e6;
+            CHECK_INT(e.kind, VMM_EXIT_KICKED);
+            CHECK(took_ms < 2000);
+            CHECK_INT(b.vmm->registers(b.machine)->rip, CODE_AT);
+            printf("    a loop of 5 ms ended after %.1f ms\n", took_ms);
+        }
+        b.vmm->kick(b.machine);
+        vmm_exit e = run(&b, SECOND_NS);
+        CHECK_INT(e.kind, VMM_EXIT_KICKED);
+    }
+    end(&b);
+}
+
+static void kick_soon(void *argument) {
+    bench *b = argument;
+    platform_sleep_ns(20000000);
+    b->vmm->kick(b->machine);
+}
+
+static void other_threads_end_it(void) {
+    static const uint8_t code[] = {0xEB, 0xFE};
+    bench b;
+    if (begin(&b, code, sizeof code)) {
+        platform_thread thread;
+        tars_error err;
+        CHECK_INT(platform_thread_create("kick", kick_soon, &b, &thread, &err), TARS_OK);
+        uint64_t begin_ns = platform_clock_ns();
+        vmm_exit e = run(&b, 30 * SECOND_NS);
+        CHECK_INT(e.kind, VMM_EXIT_KICKED);
+        CHECK(platform_clock_ns() - begin_ns < 5 * SECOND_NS);
+        platform_thread_join(&thread);
+    }
+    end(&b);
+}
+
+static const check_test table[] = {
+    {"calls reach the host", calls_reach_the_host},
+    {"faults are told", faults_are_told},
+    {"loops are ended", loops_are_ended},
+    {"other threads end it", other_threads_end_it},
+};
+CHECK_MAIN(table)
