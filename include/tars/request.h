@@ -123,7 +123,7 @@ typedef struct tars_usage {
     uint64_t cached_tokens; /* of the prompt, taken from a cache */
     double start_ms;        /* submit to ready */
     double prompt_ms, decode_ms, time_to_first_token_ms, wall_ms, cpu_ms;
-    double hash_ms;             /* cost of logits_hash, within the two; 0 when a sandbox computed it */
+    double hash_ms;             /* of logits_hash, within the two; 0 in a sandbox */
     uint64_t memory_peak_bytes; /* private memory of the request */
     uint64_t bytes_in, bytes_out;
 } tars_usage;

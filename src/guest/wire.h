@@ -19,8 +19,8 @@
  *   host  → guest  BYTES…                     after a READ and before the next one: all that it
  *                                             asked for, in order
  *   guest → host   RESULT or ERROR            ends the request
- *   host  → guest  CANCEL                     at any time; the guest ends within a token, a batch of the
- *                                             prompt or a text, and is killed when that takes long
+ *   host  → guest  CANCEL                     at any time; the guest ends after what it is
+ *                                             at, or is killed
  *   guest → host   LOG                        at any time
  *
  * A guest without a model (model_bytes 0 in the host's HELLO) serves IMPORT alone.

@@ -210,7 +210,7 @@ WASM_INLINE void block_of_many(uint32_t type, const uint8_t *quants, const v128_
             v128_t w[UNIT];
             const v128_t *x = record + unit * UNIT;
             unpack(type, unit, quants + 16 * rows, 0, 4, w);
-#pragma clang loop unroll(disable)
+#pragma clang loop unroll_count(2 * LOOP_PARTS)
             for (size_t t = 0; t < n; t++) {
                 OPAQUE(x);
                 v128_t acc = unit == 0 ? wasm_i32x4_const_splat(0) : area->partial[t][rows];

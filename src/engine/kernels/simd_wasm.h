@@ -10,6 +10,9 @@
 #include <wasm_simd128.h>
 
 #define WASM_INLINE static inline __attribute__((always_inline))
+/* How often the body of an inner loop stands in it. An engine that looks at the time does so at
+ * each loop's head, and keeps no vector in a register across that. */
+enum { LOOP_PARTS = 4 };
 /* No load or store moves across: clang would hoist loads far ahead of their use, and the sixteen
  * registers of x86 would not hold them. */
 #define KEEP_MEMORY() __asm__ volatile("" ::: "memory")

@@ -266,6 +266,7 @@ WASM_INLINE void score(const attention_task *task, kv_type type, size_t at, floa
             acc[i][v] = wasm_f32x4_const_splat(0.0f);
         }
     }
+#pragma clang loop unroll_count(LOOP_PARTS)
     for (size_t c = 0; c < task->head_dim_k; c++) {
         v128_t key[4];
 #pragma GCC unroll 4
@@ -338,6 +339,7 @@ WASM_INLINE void weigh(const attention_task *task, kv_type type, const segment_v
         }
     }
     size_t at = s->first * task->value_stride + channel;
+#pragma clang loop unroll_count(LOOP_PARTS)
     for (size_t j = 0; j < s->common; j++, at += task->value_stride) {
         v128_t value[4];
 #pragma GCC unroll 4
