@@ -1,6 +1,7 @@
 #include "runtime/registry.h"
 
 #include "runtime/cuda/probe.h"
+#include "runtime/microvm/programs.h"
 #include "runtime/native/models.h"
 #include "runtime/process/programs.h"
 #include "runtime/wasm/models.h"
@@ -22,16 +23,10 @@ static tars_status native_probe(tars_error *err) {
     return TARS_OK;
 }
 
-static tars_status microvm_probe(tars_error *err) {
-    error_set(err, TARS_UNAVAILABLE,
-              "runtime microvm is unavailable: it is not built into this tars");
-    return error_hint(err, "use --runtime wasm for isolation, or --runtime native");
-}
-
 const runtime_row runtime_rows[] = {
     {"native", ISOLATION_PROCESS, yes, native_probe, {&process_programs, &native_models}},
     {"wasm", ISOLATION_SANDBOX, wasm_is_built_in, wasm_probe, {&stranger_programs, &wasm_models}},
-    {"microvm", ISOLATION_MICROVM, no, microvm_probe, {NULL, NULL}},
+    {"microvm", ISOLATION_MICROVM, microvm_is_built_in, microvm_probe, {&microvm_programs, NULL}},
     {"cuda", ISOLATION_PROCESS, no, cuda_probe, {NULL, NULL}},
 };
 const size_t runtime_row_count = sizeof runtime_rows / sizeof runtime_rows[0];
