@@ -617,6 +617,9 @@ void platform_jail_free(platform_jail_result *result);
 /* The names that platform_jail_options.calls may have, by index; NULL behind the last. None where
  * there are no jails. */
 const char *platform_jail_call_name(size_t index);
+/* The name of a system call of this machine's Linux; constant. NULL for a number without a name,
+ * and on other systems. */
+const char *platform_call_name(uint32_t number);
 
 /* ---- terminal and signals ---------------------------------------------------------------- */
 

@@ -1,4 +1,4 @@
-#include "platform/linux/call_names.h"
+#include "platform/platform.h"
 
 #include <stddef.h>
 #include <sys/syscall.h>
@@ -376,7 +376,7 @@ static const struct {
 #endif
 };
 
-const char *call_name(uint32_t number) {
+const char *platform_call_name(uint32_t number) {
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         if (names[i].number == number) {
             return names[i].name;

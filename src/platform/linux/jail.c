@@ -2,7 +2,6 @@
 
 #include "base/text.h"
 #include "platform/internal.h"
-#include "platform/linux/call_names.h"
 #include "platform/linux/procfs.h"
 #include "platform/posix/process_os.h"
 
@@ -306,7 +305,7 @@ static void copy_facts(jail_run *run) {
     for (uint32_t i = 0; i < JAIL_CALL_NUMBERS && r->n_refusals < PLATFORM_JAIL_REFUSALS; i++) {
         if (shared->refused[i] > 0) {
             r->refusals[r->n_refusals++] =
-                (platform_jail_refusal){i, call_name(i), shared->refused[i]};
+                (platform_jail_refusal){i, platform_call_name(i), shared->refused[i]};
         }
     }
 }

@@ -1,4 +1,3 @@
-#include "platform/linux/call_names.h"
 #include "platform/linux/filter_code.h"
 #include "platform/linux/jail.h"
 
@@ -206,7 +205,7 @@ static bool is_nameable(const call_row *row) {
 }
 
 static bool is_named(const char *const *calls, uint32_t number) {
-    const char *name = call_name(number);
+    const char *name = platform_call_name(number);
     for (; name && *calls; calls++) {
         if (strcmp(*calls, name) == 0) {
             return true;
@@ -238,7 +237,7 @@ static void build(filter_code *p, const platform_jail_options *o, bool listened)
 
 const char *platform_jail_call_name(size_t index) {
     for (size_t i = 0; i < N_ROWS; i++) {
-        const char *name = is_nameable(&rows[i]) ? call_name(rows[i].number) : NULL;
+        const char *name = is_nameable(&rows[i]) ? platform_call_name(rows[i].number) : NULL;
         if (name && index-- == 0) {
             return name;
         }

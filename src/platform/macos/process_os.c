@@ -70,3 +70,8 @@ const char *platform_jail_call_name(size_t index) {
     (void)index;
     return NULL;
 }
+
+const char *platform_call_name(uint32_t number) {
+    (void)number;
+    return NULL;
+}

@@ -1,3 +1,4 @@
+#include "runtime/disguise.h"
 #include "runtime/wasi/internal.h"
 
 enum { SET_ACCESS = 1, SET_ACCESS_NOW = 2, SET_CHANGE = 4, SET_CHANGE_NOW = 8, SET_ALL = 15 };
@@ -9,22 +10,8 @@ uint8_t wasi_filetype(platform_kind kind) {
                                           : WASI_FILETYPE_UNKNOWN;
 }
 
-/* A Feistel network: a permutation, so that no two numbers become one. */
-static uint64_t permute(uint64_t value, const uint64_t keys[4]) {
-    uint32_t left = (uint32_t)(value >> 32);
-    uint32_t right = (uint32_t)value;
-    for (unsigned i = 0; i < 4; i++) {
-        uint64_t mixed = (right ^ keys[i]) * 0x9E3779B97F4A7C15u;
-        mixed = (mixed ^ (mixed >> 29)) * 0xBF58476D1CE4E5B9u;
-        uint32_t next = left ^ (uint32_t)(mixed >> 32);
-        left = right;
-        right = next;
-    }
-    return (uint64_t)left << 32 | right;
-}
-
 uint64_t wasi_inode(const wasi_context *context, uint64_t inode) {
-    return permute(inode, context->inode_keys);
+    return disguise_number(inode, context->inode_keys);
 }
 
 /* Times are rounded as clocks are: a file that was just written would be one. */
@@ -34,7 +21,7 @@ static uint64_t time_of(const wasi_context *context, int64_t time_ns) {
 
 void wasi_encode_filestat(const wasi_context *context, const platform_entry *entry,
                           uint8_t out[64]) {
-    wasi_encode(out, permute(entry->device, context->device_keys), 8);
+    wasi_encode(out, disguise_number(entry->device, context->device_keys), 8);
     wasi_encode(out + 8, wasi_inode(context, entry->inode), 8);
     wasi_encode(out + 16, wasi_filetype(entry->kind), 8);
     wasi_encode(out + 24, entry->n_links, 8);

@@ -1,0 +1,342 @@
+#include "runtime/microvm/linux_internal.h"
+
+#include "base/text.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static const uint64_t ASK_EVERY_NS = 1000000;
+static const uint64_t SLICE_NS = 5000000;
+
+/* ---- the table ------------------------------------------------------------------------- */
+
+#define BASE_ROW(number, name) [number] = {#name, LINUX_SET_BASE, call_##name},
+#define FILES_ROW(number, name) [number] = {#name, LINUX_SET_FILES, call_##name},
+
+static const linux_row rows[LINUX_NUMBERS] = {
+    LINUX_BASE_CALLS(BASE_ROW) LINUX_FILE_CALLS(FILES_ROW)
+        /* what a guest without a network, other processes and devices has no use for */
+        [41] = {.name = "socket"},
+    [42] = {.name = "connect"},
+    [49] = {.name = "bind"},
+    [57] = {.name = "fork"},
+    [58] = {.name = "vfork"},
+    [59] = {.name = "execve"},
+    [101] = {.name = "ptrace"},
+    [165] = {.name = "mount"},
+    [272] = {.name = "unshare"},
+    [321] = {.name = "bpf"},
+    [322] = {.name = "execveat"},
+    [425] = {.name = "io_uring_setup"},
+};
+
+const linux_row *linux_find(uint64_t number) {
+    return number < LINUX_NUMBERS && rows[number].name ? &rows[number] : NULL;
+}
+
+static bool is_listed(const char *const *names, const char *name) {
+    for (; names && *names; names++) {
+        if (strcmp(*names, name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void allow(linux_context *context) {
+    const linux_options *o = &context->options;
+    for (size_t i = 0; i < LINUX_NUMBERS; i++) {
+        bool granted = rows[i].set == LINUX_SET_BASE;
+        if (rows[i].set == LINUX_SET_FILES) {
+            granted = o->calls ? is_listed(o->calls, rows[i].name) : o->files;
+        }
+        context->allowed[i] = granted ? 1 : 0;
+    }
+}
+
+/* ---- life ------------------------------------------------------------------------------ */
+
+static tars_status open_mount(linux_context *context, const linux_folder *folder, tars_error *err) {
+    linux_mount *m = &context->mounts[context->n_mounts];
+    size_t length = strlen(folder->guest);
+    if (folder->guest[0] != '/' || length >= LINUX_PATH_BYTES) {
+        error_set(err, TARS_USAGE, "the guest's name of a folder, \"%s\", is not absolute",
+                  folder->guest);
+        return error_hint(err, "begin it with /");
+    }
+    while (length > 0 && folder->guest[length - 1] == '/') {
+        length--;
+    }
+    *m = (linux_mount){.guest = folder->guest, .length = length, .writable = folder->writable};
+    tars_status status = platform_beneath_root(folder->host, &m->handle, err);
+    context->n_mounts += status == TARS_OK ? 1 : 0;
+    return status;
+}
+
+static tars_status open_mounts(linux_context *context, tars_error *err) {
+    const linux_options *o = &context->options;
+    bool files = o->files || o->calls;
+    if (o->n_folders > LINUX_MAX_FOLDERS) {
+        return error_set(err, TARS_LIMIT, "%zu folders are granted, at most %d are possible",
+                         o->n_folders, LINUX_MAX_FOLDERS);
+    }
+    memcpy(context->folder, "/", 2);
+    for (size_t i = 0; files && i < o->n_folders; i++) {
+        tars_status status = open_mount(context, &o->folders[i], err);
+        if (status != TARS_OK) {
+            return status;
+        }
+    }
+    if (context->n_mounts > 0 && context->mounts[0].length > 0) {
+        memcpy(context->folder, context->mounts[0].guest, context->mounts[0].length);
+        context->folder[context->mounts[0].length] = '\0';
+    }
+    return TARS_OK;
+}
+
+tars_status linux_create(const linux_options *options, linux_context **out, tars_error *err) {
+    *out = NULL;
+    linux_context *context = calloc(1, sizeof *context);
+    if (!context) {
+        return error_set(err, TARS_OUT_OF_MEMORY, "no memory for a guest's system calls");
+    }
+    context->options = *options;
+    context->machine = options->machine ? *options->machine : (linux_machine){.user = NULL};
+    context->start_ns = platform_clock_ns();
+    context->cpu_start_ns = platform_thread_cpu_ns();
+    context->file_mask = 022;
+    context->signal_stack[1] = 2; /* SS_DISABLE */
+    memcpy(context->thread_name, "program", 8);
+    allow(context);
+    uint64_t keys[8];
+    tars_status status = platform_random(keys, sizeof keys, err);
+    if (status == TARS_OK) {
+        memcpy(context->inode_keys, keys, sizeof context->inode_keys);
+        memcpy(context->device_keys, keys + 4, sizeof context->device_keys);
+        status = open_mounts(context, err);
+    }
+    if (status == TARS_OK) {
+        status = linux_descriptors_open(context, err);
+    }
+    if (status != TARS_OK) {
+        linux_destroy(context);
+        return status;
+    }
+    *out = context;
+    return TARS_OK;
+}
+
+void linux_destroy(linux_context *context) {
+    if (!context) {
+        return;
+    }
+    linux_descriptors_close(context);
+    for (size_t i = 0; i < context->n_mounts; i++) {
+        platform_handle_close(context->mounts[i].handle);
+    }
+    free(context->output.data);
+    free(context->errors.data);
+    free(context);
+}
+
+/* ---- a call ---------------------------------------------------------------------------- */
+
+static void refuse_number(linux_context *context, uint64_t number) {
+    const char *known = number <= UINT32_MAX ? platform_call_name((uint32_t)number) : NULL;
+    char name[RUNTIME_NAME_BYTES];
+    text_buffer text;
+    text_init(&text, name, sizeof name);
+    if (known) {
+        text_append_string(&text, known);
+    } else {
+        text_format(&text, "call_%llu", (unsigned long long)number);
+    }
+    runtime_violations_add(&context->violations, "syscall", name, 1);
+}
+
+int64_t linux_call(linux_context *context, uint64_t number, const uint64_t arguments[6]) {
+    const linux_row *row = linux_find(number);
+    context->thread_ended = false;
+    if (context->end != LINUX_RUNS) {
+        return -LINUX_EINTR;
+    }
+    if (!row) {
+        refuse_number(context, number);
+        return linux_pulse(context) ? -LINUX_ENOSYS : -LINUX_EINTR;
+    }
+    context->counts[number]++;
+    context->running = row->name;
+    if (context->allowed[number] == 0) {
+        linux_refuse(context, "syscall");
+        return linux_pulse(context) ? -LINUX_EPERM : -LINUX_EINTR;
+    }
+    if (!linux_pulse(context)) {
+        return -LINUX_EINTR;
+    }
+    int64_t result = row->call(context, arguments);
+    (void)linux_pulse(context);
+    return result;
+}
+
+void linux_finish(linux_context *context, linux_end end) {
+    if (context->end == LINUX_RUNS) {
+        context->end = end;
+    }
+}
+
+void linux_refuse(linux_context *context, const char *kind) {
+    runtime_violations_add(&context->violations, kind, context->running, 1);
+}
+
+int64_t linux_space_error(linux_context *context, space_result result) {
+    static const int64_t numbers[] = {[SPACE_OK] = 0,
+                                      [SPACE_INVALID] = -LINUX_EINVAL,
+                                      [SPACE_NO_MEMORY] = -LINUX_ENOMEM,
+                                      [SPACE_EXISTS] = -LINUX_EEXIST,
+                                      [SPACE_ABSENT] = -LINUX_ENOMEM,
+                                      [SPACE_DENIED] = -LINUX_EACCES};
+    if (result == SPACE_DENIED) {
+        linux_refuse(context, "syscall");
+    }
+    return numbers[result];
+}
+
+/* ---- time ------------------------------------------------------------------------------ */
+
+bool linux_pulse(linux_context *context) {
+    const linux_options *o = &context->options;
+    if (o->deadline_ns == 0 && !o->goes_on) {
+        return context->end == LINUX_RUNS;
+    }
+    uint64_t now = platform_clock_ns();
+    if (o->deadline_ns != 0 && now >= o->deadline_ns) {
+        linux_finish(context, LINUX_TIME);
+    } else if (o->goes_on && now - context->asked_ns >= ASK_EVERY_NS) {
+        context->asked_ns = now;
+        if (!o->goes_on(o->user)) {
+            linux_finish(context, LINUX_STOPPED);
+        }
+    }
+    return context->end == LINUX_RUNS;
+}
+
+uint64_t linux_slice_ns(const linux_context *context, uint64_t wanted_ns) {
+    uint64_t deadline = context->options.deadline_ns;
+    uint64_t now = platform_clock_ns();
+    uint64_t slice = wanted_ns < SLICE_NS ? wanted_ns : SLICE_NS;
+    if (deadline == 0 || slice == 0) {
+        return slice;
+    }
+    uint64_t left = deadline > now ? deadline - now : 0;
+    return slice < left ? slice : left;
+}
+
+void linux_nap(linux_context *context, uint64_t duration_ns) {
+    const char *running = context->running;
+    if (context->machine.sleep) {
+        context->machine.sleep(context->machine.user, duration_ns);
+    } else {
+        platform_sleep_ns(duration_ns);
+    }
+    context->running = running;
+    context->thread_ended = false;
+}
+
+bool linux_sleep_until(linux_context *context, uint64_t until_ns) {
+    const linux_options *o = &context->options;
+    if (until_ns == PLATFORM_FOREVER && o->deadline_ns == 0 && !o->goes_on) {
+        linux_finish(context, LINUX_TIME); /* nothing else would ever end it */
+    }
+    while (linux_pulse(context)) {
+        uint64_t now = platform_clock_ns();
+        if (now >= until_ns) {
+            return true;
+        }
+        linux_nap(context, linux_slice_ns(context, until_ns - now));
+    }
+    return false;
+}
+
+/* ---- output ---------------------------------------------------------------------------- */
+
+static bool make_room(linux_buffer *buffer, size_t length) {
+    if (buffer->capacity - buffer->length > length) { /* and a NUL */
+        return true;
+    }
+    size_t capacity = buffer->capacity < 4096 ? 4096 : buffer->capacity;
+    while (capacity - buffer->length <= length) {
+        if (capacity > SIZE_MAX / 2) {
+            return false;
+        }
+        capacity *= 2;
+    }
+    char *grown = realloc(buffer->data, capacity);
+    if (!grown) {
+        return false;
+    }
+    buffer->data = grown;
+    buffer->capacity = capacity;
+    return true;
+}
+
+bool linux_buffer_add(linux_context *context, linux_buffer *buffer, const uint8_t *bytes,
+                      size_t length) {
+    uint64_t used = (uint64_t)context->output.length + context->errors.length;
+    uint64_t left = context->options.output_bytes - used; /* never more than the limit is kept */
+    size_t kept = length <= left ? length : (size_t)left;
+    if (!make_room(buffer, kept)) {
+        linux_finish(context, LINUX_NO_MEMORY);
+        return false;
+    }
+    if (kept > 0) {
+        memcpy(buffer->data + buffer->length, bytes, kept);
+    }
+    buffer->length += kept;
+    buffer->data[buffer->length] = '\0';
+    context->bytes_out += kept;
+    if (kept < length) {
+        linux_finish(context, LINUX_OUTPUT);
+    }
+    return kept == length;
+}
+
+/* ---- what was done --------------------------------------------------------------------- */
+
+linux_end linux_ended(const linux_context *context) {
+    return context->end;
+}
+
+uint32_t linux_code(const linux_context *context) {
+    return context->code;
+}
+
+bool linux_thread_ended(const linux_context *context) {
+    return context->thread_ended;
+}
+
+static linux_bytes bytes_of(const linux_buffer *buffer) {
+    static char nothing[1];
+    return (linux_bytes){buffer->data ? buffer->data : nothing, buffer->length};
+}
+
+linux_bytes linux_output(const linux_context *context) {
+    return bytes_of(&context->output);
+}
+
+linux_bytes linux_errors(const linux_context *context) {
+    return bytes_of(&context->errors);
+}
+
+void linux_add_usage(const linux_context *context, runtime_usage *usage) {
+    usage->bytes_in += context->bytes_in;
+    usage->bytes_out += context->bytes_out;
+    for (size_t i = 0; i < LINUX_NUMBERS; i++) {
+        if (rows[i].name) {
+            runtime_usage_count(usage, rows[i].name, context->counts[i]);
+        }
+    }
+}
+
+const runtime_violations *linux_violations(const linux_context *context) {
+    return &context->violations;
+}
