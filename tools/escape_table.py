@@ -23,7 +23,7 @@ it; `denied`, it was refused something and then did not end with 0. A module tha
 run at all. No host function calls a guest back, so that there is no way in again through one.
 """
 
-TITLES = {"wasm": "WebAssembly", "native": "Processes"}
+TITLES = {"wasm": "WebAssembly", "native": "Processes", "microvm": "Micro-VMs"}
 
 
 def count_of(case):

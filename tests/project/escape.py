@@ -313,7 +313,10 @@ def judge(case, document, status):
     assert document["status"] == case["status"], f"{found} {document['violations']}"
     if case["status"] == "ok" and "exit_status" not in case:
         assert document["exit_code"] == case.get("exit_code", 0), found
-    if case["status"] in ("trap", "limit") and "exit_code" not in case:
+    by_signal = case["status"] == "trap" and case.get("runtime", "wasm") != "wasm"
+    if by_signal:
+        assert document["exit_code"] > 128, found
+    elif case["status"] in ("trap", "limit"):
         assert document["exit_code"] == -1, found
     for key in ("exit_code", "stdout"):
         assert case.get(key, document[key]) == document[key], found
@@ -391,7 +394,7 @@ def main():
     checks = {c["name"]: c for c in json.loads(probe.stdout).get("checks", [])}
     unavailable = {
         r: checks[f"runtime: {r}"]["detail"]
-        for r in ("wasm",)
+        for r in ("wasm", "microvm")
         if checks[f"runtime: {r}"]["status"] == "unavailable"
     }
     if checks["sandbox"]["status"] == "unavailable":
