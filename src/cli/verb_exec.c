@@ -27,7 +27,8 @@ static const option exec_rows[] = {
      .choices = exec_runtimes,
      .default_text = "native",
      .help = "where it runs: native is a process without privileges, wasm an instance of a WASI "
-             "program that sees nothing but what it is given"},
+             "program that sees nothing but what it is given, microvm a virtual machine without "
+             "a kernel for a static program"},
     {.name = "profile",
      .type = OPTION_ENUM,
      .offset = offsetof(exec_values, profile),
@@ -44,7 +45,7 @@ static const option exec_rows[] = {
      .minimum = 1,
      .offset = offsetof(exec_values, memory_bytes),
      .value_name = "SIZE",
-     .help = "most memory; 256MiB when left out, in wasm 32MiB"},
+     .help = "most memory; 256MiB when left out, in wasm 32MiB, in microvm 64MiB"},
     {.name = "timeout",
      .type = OPTION_DURATION,
      .offset = offsetof(exec_values, timeout_ms),

@@ -289,6 +289,7 @@ static tars_status start(machine *m, const machine_program *program, tars_error 
 
 static void finish(machine *m) {
     m->result->memory_peak_bytes = space_peak_bytes(&m->space);
+    m->result->n_memory_refused = m->space.n_refused;
     if (m->vm) {
         m->vmm->destroy(m->vm);
     }

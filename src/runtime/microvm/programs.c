@@ -118,9 +118,14 @@ static void judge(const machine_result *result, const linux_context *context,
                   runtime_outcome *out) {
     linux_end end = linux_ended(context);
     out->limit = limit_of(result, end);
+    if (result->n_memory_refused > 0) {
+        runtime_violations_add(&out->violations, "limit", "memory", result->n_memory_refused);
+    }
     if (out->limit) {
         out->end = RUNTIME_LIMIT;
-        runtime_violations_add(&out->violations, "limit", out->limit, 1);
+        if (result->n_memory_refused == 0 || strcmp(out->limit, "memory") != 0) {
+            runtime_violations_add(&out->violations, "limit", out->limit, 1);
+        }
         return;
     }
     if (result->end == MACHINE_FAULT) {
@@ -131,7 +136,12 @@ static void judge(const machine_result *result, const linux_context *context,
         out->end = RUNTIME_OK;
         out->exit_code = (int)linux_code(context);
     }
-    if (out->exit_code != 0 && out->violations.count > 0) {
+    bool gave_up = out->exit_code != 0 && result->n_memory_refused > 0 &&
+                   result->end != MACHINE_FAULT; /* it was told so */
+    if (gave_up) {
+        out->end = RUNTIME_LIMIT;
+        out->limit = "memory";
+    } else if (out->exit_code != 0 && out->violations.count > 0) {
         out->end = RUNTIME_DENIED;
     }
 }

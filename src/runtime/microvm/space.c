@@ -110,8 +110,10 @@ static uint8_t *page_at(const space *s, uint64_t page) {
     return s->options.ram + page * SPACE_PAGE_BYTES;
 }
 
-static bool has_room(const space *s, uint64_t n_more) {
-    return n_more <= s->n_limit && s->n_counted <= s->n_limit - n_more;
+static bool has_room(space *s, uint64_t n_more) {
+    bool fits = n_more <= s->n_limit && s->n_counted <= s->n_limit - n_more;
+    s->n_refused += !fits;
+    return fits;
 }
 
 static void note_peak(space *s) {

@@ -57,6 +57,7 @@ typedef struct space {
     uint8_t *flags; /* one byte a page */
     uint64_t n_pages;
     uint64_t n_counted, n_peak, n_limit; /* pages */
+    uint64_t n_refused;                  /* times that the limit was met */
     uint64_t break_start, break_end;     /* of space_brk; bytes */
 } space;
 
