@@ -117,6 +117,7 @@ static void take_signal(int number, const char *message, runtime_outcome *out) {
 static void judge(const machine_result *result, const linux_context *context,
                   runtime_outcome *out) {
     linux_end end = linux_ended(context);
+    bool is_refused = out->violations.count > 0;
     out->limit = limit_of(result, end);
     if (result->n_memory_refused > 0) {
         runtime_violations_add(&out->violations, "limit", "memory", result->n_memory_refused);
@@ -141,7 +142,7 @@ static void judge(const machine_result *result, const linux_context *context,
     if (gave_up) {
         out->end = RUNTIME_LIMIT;
         out->limit = "memory";
-    } else if (out->exit_code != 0 && out->violations.count > 0) {
+    } else if (out->exit_code != 0 && is_refused) {
         out->end = RUNTIME_DENIED;
     }
 }
