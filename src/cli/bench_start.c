@@ -6,6 +6,7 @@
 #include "runtime/wasm/run.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 enum {
     ARENA_BYTES = 16 << 20, /* what a short answer takes */
@@ -131,9 +132,10 @@ static tars_status measure_crowd(client *session, tars_model *m, uint32_t n_voca
 
 tars_status bench_start(client *session, const bench_plan *plan, bench_report *out,
                         tars_error *err) {
-    *out = (bench_report){.isa = "wasm"};
-    tars_status status = bench_programs(session, plan, out, err);
-    if (status != TARS_OK || plan->model[0] == '\0') {
+    bool is_microvm = strcmp(plan->runtime, "microvm") == 0; /* which runs no models yet */
+    *out = is_microvm ? (bench_report){.isa = "microvm"} : (bench_report){.isa = "wasm"};
+    tars_status status = bench_programs(plan, out, err);
+    if (status != TARS_OK || is_microvm || plan->model[0] == '\0') {
         return status;
     }
     tars_model *opened = NULL;
