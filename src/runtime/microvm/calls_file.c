@@ -169,6 +169,13 @@ static bool input_ready(linux_context *context, bool waits) {
     return status != TARS_TIMEOUT && status != TARS_CANCELLED; /* reading tells of an error */
 }
 
+bool linux_ready(linux_context *context, const linux_open *open, bool writes) {
+    return open->kind == LINUX_KIND_INPUT   ? input_ready(context, false)
+           : open->pipe                     ? linux_pipe_ready(open)
+           : open->kind == LINUX_KIND_EVENT ? linux_event_ready(open, writes)
+                                            : true;
+}
+
 static int64_t take_for(linux_context *context, const transfer *t, linux_open **open) {
     unsigned kinds = t->positioned ? LINUX_KIND_FILE : LINUX_KIND_ANY;
     int64_t result = linux_take(context, t->number, kinds, open);
@@ -187,9 +194,9 @@ static int64_t wait_for(linux_context *context, const transfer *t, linux_open **
             return result;
         }
         bool waits = !(*open)->no_wait;
+        bool within = (*open)->pipe || (*open)->kind == LINUX_KIND_EVENT;
         bool ready = (*open)->kind == LINUX_KIND_INPUT ? input_ready(context, waits)
-                     : (*open)->pipe                   ? linux_pipe_ready(*open)
-                                                       : true;
+                                                       : linux_ready(context, *open, t->writes);
         if (ready) {
             return 0;
         }
@@ -199,10 +206,10 @@ static int64_t wait_for(linux_context *context, const transfer *t, linux_open **
         if (!waits) {
             return -LINUX_EAGAIN;
         }
-        if ((*open)->pipe && !context->machine.sleep) { /* nobody else is there to move bytes */
+        if (within && !context->machine.sleep) { /* nobody else is there to move bytes */
             return linux_sleep_until(context, PLATFORM_FOREVER) ? 0 : -LINUX_EINTR;
         }
-        if ((*open)->pipe) {
+        if (within) {
             linux_nap(context, linux_slice_ns(context, 200000));
         }
     }
@@ -263,12 +270,37 @@ static int64_t transfer_file(linux_context *context, linux_open *open, const tra
     return result;
 }
 
+/* Eight bytes at once; it was found ready. */
+static int64_t transfer_event(linux_context *context, linux_open *open, const transfer *t) {
+    linux_event *e = &open->event;
+    uint64_t value = t->writes ? 0 : e->by_one ? 1 : e->value;
+    if (t->vector || t->count < sizeof value) {
+        return -LINUX_EINVAL;
+    }
+    if (!t->writes) {
+        int64_t result = linux_put(context, t->at, &value, sizeof value);
+        e->value -= result == 0 ? value : 0;
+        e->n_changes += result == 0 ? 1 : 0;
+        return result == 0 ? (int64_t)sizeof value : result;
+    }
+    int64_t result = linux_get(context, t->at, &value, sizeof value);
+    if (result == 0 && value > UINT64_MAX - 1 - e->value) {
+        result = value == UINT64_MAX ? -LINUX_EINVAL : -LINUX_EAGAIN;
+    }
+    e->value += result == 0 ? value : 0;
+    e->n_changes += result == 0 ? 1 : 0;
+    return result == 0 ? (int64_t)sizeof value : result;
+}
+
 static int64_t run(linux_context *context, const transfer *t) {
     enum { BROKEN_PIPE = 13 };
     linux_open *open;
     linux_slices slices;
     bool bad = t->positioned && t->position > INT64_MAX;
     int64_t result = bad ? -LINUX_EINVAL : wait_for(context, t, &open);
+    if (result == 0 && open->kind == LINUX_KIND_EVENT) {
+        return transfer_event(context, open, t);
+    }
     if (result == 0) {
         result = get_slices(context, t, &slices);
     }
@@ -434,4 +466,45 @@ LINUX_CALL(truncate) {
         platform_handle_close(handle);
     }
     return result;
+}
+
+/* Programs that are told so copy by reading and writing. */
+LINUX_CALL(sendfile) {
+    (void)context;
+    (void)arguments;
+    return -LINUX_EINVAL;
+}
+
+LINUX_CALL(copy_file_range) {
+    (void)context;
+    (void)arguments;
+    return -LINUX_EINVAL;
+}
+
+/* How a guest will read changes nothing here. */
+LINUX_CALL(fadvise64) {
+    linux_open *open;
+    int64_t result = linux_take(context, arguments[0], LINUX_KIND_FILE, &open);
+    return result == 0 && (uint32_t)arguments[3] > 5 ? -LINUX_EINVAL : result;
+}
+
+/* Room on the disk, which the file grows to hold. */
+LINUX_CALL(fallocate) {
+    linux_open *open;
+    int64_t result = linux_take(context, arguments[0], LINUX_KIND_FILE, &open);
+    if (result == 0 && !open->writable) {
+        result = -LINUX_EBADF;
+    }
+    if (result == 0 && (uint32_t)arguments[1] != 0) {
+        result = -LINUX_EOPNOTSUPP;
+    }
+    if (result == 0 && ((int64_t)arguments[2] < 0 || (int64_t)arguments[3] <= 0)) {
+        result = -LINUX_EINVAL;
+    }
+    if (result == 0) {
+        result = check_end(context, arguments[2], arguments[3]);
+    }
+    return result == 0 ? linux_fault(context, platform_beneath_allocate(open->handle, arguments[2],
+                                                                        arguments[3]))
+                       : result;
 }

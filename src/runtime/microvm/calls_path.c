@@ -115,6 +115,7 @@ static int64_t open_place(linux_context *context, const linux_place *place, uint
         return -LINUX_ENOMEM;
     }
     open->handle = handle;
+    open->changeable = place->mount && place->mount->writable;
     return keep(context, open, place, flags);
 }
 
@@ -224,6 +225,64 @@ LINUX_CALL(renameat2) {
 
 /* ---- links ------------------------------------------------------------------------------ */
 
+static int64_t make_name(linux_context *context, const uint64_t from[2], const uint64_t to[2],
+                         bool follow) {
+    linux_place source, target;
+    int64_t result = linux_locate_to_change(context, from[0], from[1], &source);
+    if (result == 0) {
+        result = linux_locate_to_change(context, to[0], to[1], &target);
+    }
+    if (result == 0 && source.mount != target.mount) {
+        result = -LINUX_EXDEV;
+    }
+    return result == 0
+               ? linux_fault(context,
+                             platform_beneath_link(source.mount->handle, source.below, follow,
+                                                   target.mount->handle, target.below))
+               : result;
+}
+
+LINUX_CALL(link) {
+    return make_name(context, (const uint64_t[2]){HERE, arguments[0]},
+                     (const uint64_t[2]){HERE, arguments[1]}, false);
+}
+
+LINUX_CALL(linkat) {
+    enum { FOLLOW = 0x400 };
+    uint32_t flags = (uint32_t)arguments[4];
+    return (flags & ~(uint32_t)FOLLOW) != 0
+               ? -LINUX_EINVAL
+               : make_name(context, arguments, arguments + 2, flags != 0);
+}
+
+static int64_t make_link(linux_context *context, uint64_t target_at, uint64_t folder,
+                         uint64_t address) {
+    char target[PLATFORM_PATH_BYTES];
+    size_t length;
+    linux_place place;
+    space_text text =
+        space_get_text(context->options.space, target_at, target, sizeof target, &length);
+    if (text != SPACE_TEXT_OK) {
+        return text == SPACE_TEXT_FAULT ? -LINUX_EFAULT : -LINUX_ENAMETOOLONG;
+    }
+    if (length == 0) {
+        return -LINUX_ENOENT;
+    }
+    int64_t result = linux_locate_to_change(context, folder, address, &place);
+    return result == 0
+               ? linux_fault(context,
+                             platform_beneath_make_link(target, place.mount->handle, place.below))
+               : result;
+}
+
+LINUX_CALL(symlink) {
+    return make_link(context, arguments[0], HERE, arguments[1]);
+}
+
+LINUX_CALL(symlinkat) {
+    return make_link(context, arguments[0], arguments[1], arguments[2]);
+}
+
 /* The one path of /proc that is known: the program itself. */
 static bool is_own_program(const char *guest) {
     return strcmp(guest, "/proc/self/exe") == 0 || strcmp(guest, "/proc/1000/exe") == 0;
@@ -263,4 +322,63 @@ LINUX_CALL(readlink) {
 
 LINUX_CALL(readlinkat) {
     return read_link(context, arguments[0], arguments[1], arguments[2], arguments[3]);
+}
+
+/* ---- times ------------------------------------------------------------------------------ */
+
+/* Two times, of access and of change; in place of nanoseconds stand "now" and "as it is". */
+static int64_t get_times(linux_context *context, uint64_t address, platform_time out[2]) {
+    enum { NOW = 0x3FFFFFFF, KEEP = 0x3FFFFFFE, SECOND_NS = 1000000000 };
+    int64_t pairs[2][2];
+    out[0] = out[1] = (platform_time){.how = PLATFORM_TIME_NOW};
+    if (address == 0) {
+        return 0;
+    }
+    int64_t result = linux_get(context, address, pairs, sizeof pairs);
+    for (size_t i = 0; i < 2 && result == 0; i++) {
+        int64_t seconds = pairs[i][0];
+        int64_t rest = pairs[i][1];
+        if (rest == NOW || rest == KEEP) {
+            out[i].how = rest == NOW ? PLATFORM_TIME_NOW : PLATFORM_TIME_KEEP;
+        } else if (rest < 0 || rest >= SECOND_NS || seconds < INT64_MIN / SECOND_NS + 1 ||
+                   seconds > INT64_MAX / SECOND_NS - 1) {
+            result = -LINUX_EINVAL;
+        } else {
+            out[i] = (platform_time){.how = PLATFORM_TIME_SET, .ns = seconds * SECOND_NS + rest};
+        }
+    }
+    return result;
+}
+
+static int64_t set_times_of(linux_context *context, uint64_t number, const platform_time times[2]) {
+    linux_open *open;
+    int64_t result = linux_take(context, number, LINUX_KIND_FILE | LINUX_KIND_FOLDER, &open);
+    if (result == 0 && !open->changeable) {
+        linux_refuse(context, "path");
+        result = -LINUX_EROFS;
+    }
+    return result == 0 ? linux_fault(context, platform_beneath_set_entry_times(open->handle,
+                                                                               times[0], times[1]))
+                       : result;
+}
+
+LINUX_CALL(utimensat) {
+    enum { NO_FOLLOW = 0x100 };
+    linux_place place;
+    platform_time times[2];
+    uint32_t flags = (uint32_t)arguments[3];
+    if ((flags & ~(uint32_t)NO_FOLLOW) != 0) {
+        return -LINUX_EINVAL;
+    }
+    int64_t result = get_times(context, arguments[2], times);
+    if (result == 0 && arguments[1] == 0) {
+        return set_times_of(context, arguments[0], times);
+    }
+    if (result == 0) {
+        result = linux_locate_to_change(context, arguments[0], arguments[1], &place);
+    }
+    return result == 0
+               ? linux_fault(context, platform_beneath_set_times(place.mount->handle, place.below,
+                                                                 flags == 0, times[0], times[1]))
+               : result;
 }

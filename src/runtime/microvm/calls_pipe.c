@@ -1,4 +1,4 @@
-/* Pipes within the guest: bytes from one of its threads to another. */
+/* Pipes and events within the guest: from one of its threads to another. */
 #include "runtime/microvm/linux_internal.h"
 
 #include <stdlib.h>
@@ -24,6 +24,7 @@ size_t linux_pipe_read(linux_open *open, uint8_t *bytes, size_t length) {
         pipe->count -= part;
         done += part;
     }
+    pipe->n_changes++;
     return done;
 }
 
@@ -40,6 +41,7 @@ size_t linux_pipe_write(linux_open *open, const uint8_t *bytes, size_t length) {
         pipe->count += part;
         done += part;
     }
+    pipe->n_changes++;
     return done;
 }
 
@@ -99,4 +101,27 @@ LINUX_CALL(pipe) {
 
 LINUX_CALL(pipe2) {
     return make_pipe(context, arguments[0], arguments[1]);
+}
+
+/* ---- events ---------------------------------------------------------------------------- */
+
+bool linux_event_ready(const linux_open *open, bool writes) {
+    return writes ? open->event.value < UINT64_MAX - 1 : open->event.value > 0;
+}
+
+LINUX_CALL(eventfd2) {
+    enum { BY_ONE = 1, NO_WAIT = 0x800, CLOSE_ON_EXEC = 0x80000 };
+    uint32_t flags = (uint32_t)arguments[1];
+    if ((flags & ~(uint32_t)(BY_ONE | NO_WAIT | CLOSE_ON_EXEC)) != 0) {
+        return -LINUX_EINVAL;
+    }
+    linux_open *open = linux_open_new(LINUX_KIND_EVENT);
+    if (!open) {
+        return -LINUX_ENOMEM;
+    }
+    open->readable = true;
+    open->writable = true;
+    open->no_wait = (flags & NO_WAIT) != 0;
+    open->event = (linux_event){.value = (uint32_t)arguments[0], .by_one = (flags & BY_ONE) != 0};
+    return linux_add(context, open, 0, (flags & CLOSE_ON_EXEC) != 0);
 }

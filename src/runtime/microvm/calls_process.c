@@ -42,6 +42,21 @@ CONSTANT_CALL(getegid, LINUX_USER_ID)
 CONSTANT_CALL(rseq, -LINUX_ENOSYS)
 CONSTANT_CALL(clone3, -LINUX_ENOSYS)
 
+/* It is nobody and stays so. */
+static int64_t set_identity(uint64_t wanted) {
+    return (uint32_t)wanted == LINUX_USER_ID ? 0 : -LINUX_EPERM;
+}
+
+LINUX_CALL(setuid) {
+    (void)context;
+    return set_identity(arguments[0]);
+}
+
+LINUX_CALL(setgid) {
+    (void)context;
+    return set_identity(arguments[0]);
+}
+
 LINUX_CALL(gettid) {
     (void)arguments;
     return thread_id(context);

@@ -20,6 +20,7 @@ static void release_pipe(linux_open *open) {
     linux_pipe *pipe = open->pipe;
     pipe->n_readers -= open->kind == LINUX_KIND_PIPE_READ ? 1 : 0;
     pipe->n_writers -= open->kind == LINUX_KIND_PIPE_WRITE ? 1 : 0;
+    pipe->n_changes++;
     if (pipe->n_readers == 0 && pipe->n_writers == 0) {
         free(pipe->bytes);
         free(pipe);
@@ -41,6 +42,7 @@ void linux_open_release(linux_open *open) {
     if (open->handle != PLATFORM_NO_HANDLE) {
         platform_handle_close(open->handle);
     }
+    free(open->watches);
     free(open->path);
     free(open);
 }
@@ -67,6 +69,7 @@ tars_status linux_descriptors_open(linux_context *context, tars_error *err) {
         }
         open->readable = kinds[i] == LINUX_KIND_INPUT;
         open->writable = !open->readable;
+        open->serial = ++context->n_serials;
         context->descriptors[i].open = open;
     }
     return TARS_OK;
@@ -126,6 +129,7 @@ int64_t linux_add(linux_context *context, linux_open *open, uint64_t lowest, boo
         linux_open_release(open);
         return -LINUX_EMFILE;
     }
+    open->serial = open->serial != 0 ? open->serial : ++context->n_serials;
     context->descriptors[row] = (linux_descriptor){open, closes_on_exec};
     return (int64_t)row;
 }
@@ -287,6 +291,11 @@ LINUX_CALL(fcntl) {
         }
     }
     return -LINUX_EINVAL;
+}
+
+/* As with fcntl: the guest is alone with its files. */
+LINUX_CALL(flock) {
+    return row_of(context, arguments[0]) ? 0 : -LINUX_EBADF;
 }
 
 /* No descriptor is a terminal or a device. */

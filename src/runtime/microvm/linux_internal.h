@@ -64,13 +64,14 @@ typedef enum linux_kind {
     LINUX_KIND_FOLDER = 16,
     LINUX_KIND_ABOVE = 32, /* a folder that is there only because one is granted below it */
     LINUX_KIND_PIPE_READ = 64,
-    LINUX_KIND_PIPE_WRITE = 128
+    LINUX_KIND_PIPE_WRITE = 128,
+    LINUX_KIND_EVENT = 256, /* eventfd */
+    LINUX_KIND_EPOLL = 512
 } linux_kind;
 #define LINUX_KIND_STREAMS (LINUX_KIND_INPUT | LINUX_KIND_OUTPUT | LINUX_KIND_ERRORS)
 #define LINUX_KIND_PIPES (LINUX_KIND_PIPE_READ | LINUX_KIND_PIPE_WRITE)
 #define LINUX_KIND_FOLDERS (LINUX_KIND_FOLDER | LINUX_KIND_ABOVE)
-#define LINUX_KIND_ANY                                                                             \
-    (LINUX_KIND_STREAMS | LINUX_KIND_FILE | LINUX_KIND_FOLDERS | LINUX_KIND_PIPES)
+#define LINUX_KIND_ANY 1023
 
 /* A folder that is being read. A cookie counts entries from the start; the one that did not fit
  * into the guest's buffer is kept. */
@@ -89,7 +90,24 @@ typedef struct linux_pipe {
     uint8_t *bytes;
     size_t first, count; /* a ring */
     unsigned n_readers, n_writers;
+    uint64_t n_changes;
 } linux_pipe;
+
+/* A number that writing adds to and reading takes. */
+typedef struct linux_event {
+    uint64_t value, n_changes;
+    bool by_one;
+} linux_event;
+
+/* A descriptor that an epoll waits for. */
+typedef struct linux_watch {
+    uint32_t number;
+    uint64_t serial; /* of the open file that it had; another one is not waited for */
+    uint32_t events;
+    uint64_t data;
+    uint64_t n_changes; /* of what was last told, for those told only once */
+    bool told;
+} linux_watch;
 
 /* An open file, which several descriptors may share after dup. */
 typedef struct linux_open {
@@ -103,6 +121,10 @@ typedef struct linux_open {
     char *path;             /* of folders: the guest's, without a slash at its end but for / */
     linux_reading *reading; /* of a folder, once it was read; or NULL */
     linux_pipe *pipe;
+    linux_event event;
+    linux_watch *watches; /* of an epoll */
+    size_t n_watches;
+    uint64_t serial; /* no two open files of a guest have the same */
 } linux_open;
 
 typedef struct linux_descriptor {
@@ -141,6 +163,7 @@ struct linux_context {
     uint64_t signal_mask, signals_pending; /* bit n-1 stands for signal n */
     uint64_t signal_stack[3];
     uint32_t file_mask; /* umask */
+    uint64_t n_serials;
     linux_buffer output, errors;
     linux_end end;
     uint32_t code;
@@ -190,8 +213,11 @@ void linux_open_release(linux_open *open);
 
 /* The guest sends itself a signal: 0, or a negative errno. */
 int64_t linux_send(linux_context *context, uint32_t number);
-/* Whether reading or writing an end would not wait. */
+/* Whether reading or writing an end, or an event, would not wait. */
 bool linux_pipe_ready(const linux_open *open);
+bool linux_event_ready(const linux_open *open, bool writes);
+/* Whether reading or writing an open file would not wait. */
+bool linux_ready(linux_context *context, const linux_open *open, bool writes);
 size_t linux_pipe_read(linux_open *open, uint8_t *bytes, size_t length);
 size_t linux_pipe_write(linux_open *open, const uint8_t *bytes, size_t length);
 
@@ -257,6 +283,7 @@ static inline int64_t linux_get(linux_context *context, uint64_t address, void *
     X(1, write)                                                                                    \
     X(3, close)                                                                                    \
     X(5, fstat)                                                                                    \
+    X(7, poll)                                                                                     \
     X(9, mmap)                                                                                     \
     X(10, mprotect)                                                                                \
     X(11, munmap)                                                                                  \
@@ -284,6 +311,8 @@ static inline int64_t linux_get(linux_context *context, uint64_t address, void *
     X(99, sysinfo)                                                                                 \
     X(102, getuid)                                                                                 \
     X(104, getgid)                                                                                 \
+    X(105, setuid)                                                                                 \
+    X(106, setgid)                                                                                 \
     X(107, geteuid)                                                                                \
     X(108, getegid)                                                                                \
     X(110, getppid)                                                                                \
@@ -318,6 +347,8 @@ static inline int64_t linux_get(linux_context *context, uint64_t address, void *
     X(18, pwrite64)                                                                                \
     X(21, access)                                                                                  \
     X(22, pipe)                                                                                    \
+    X(40, sendfile)                                                                                \
+    X(73, flock)                                                                                   \
     X(74, fsync)                                                                                   \
     X(75, fdatasync)                                                                               \
     X(76, truncate)                                                                                \
@@ -329,18 +360,32 @@ static inline int64_t linux_get(linux_context *context, uint64_t address, void *
     X(83, mkdir)                                                                                   \
     X(84, rmdir)                                                                                   \
     X(85, creat)                                                                                   \
+    X(86, link)                                                                                    \
     X(87, unlink)                                                                                  \
+    X(88, symlink)                                                                                 \
     X(95, umask)                                                                                   \
     X(217, getdents64)                                                                             \
+    X(221, fadvise64)                                                                              \
+    X(232, epoll_wait)                                                                             \
+    X(233, epoll_ctl)                                                                              \
     X(257, openat)                                                                                 \
     X(258, mkdirat)                                                                                \
     X(263, unlinkat)                                                                               \
     X(264, renameat)                                                                               \
+    X(265, linkat)                                                                                 \
+    X(266, symlinkat)                                                                              \
     X(269, faccessat)                                                                              \
+    X(271, ppoll)                                                                                  \
+    X(280, utimensat)                                                                              \
+    X(281, epoll_pwait)                                                                            \
+    X(285, fallocate)                                                                              \
+    X(290, eventfd2)                                                                               \
+    X(291, epoll_create1)                                                                          \
     X(293, pipe2)                                                                                  \
     X(295, preadv)                                                                                 \
     X(296, pwritev)                                                                                \
     X(316, renameat2)                                                                              \
+    X(326, copy_file_range)                                                                        \
     X(332, statx)                                                                                  \
     X(436, close_range)                                                                            \
     X(439, faccessat2)

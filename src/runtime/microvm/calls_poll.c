@@ -1,0 +1,275 @@
+/* Waiting for descriptors. What they can wait for lies within the guest, but for standard input. */
+#include "runtime/microvm/linux_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    EVENT_IN = 1,
+    EVENT_OUT = 4,
+    EVENT_ERROR = 8,
+    EVENT_END = 16,
+    EVENT_BAD = 32, /* poll: no such descriptor */
+    EVENT_ONCE = 1 << 30
+};
+#define EVENT_EDGE ((uint32_t)1 << 31)
+static const uint64_t LOOK_EVERY_NS = 1000000;
+static const uint64_t MS = 1000000;
+
+static uint32_t events_of(linux_context *context, const linux_open *open) {
+    uint32_t events = 0;
+    if (open->kind == LINUX_KIND_EPOLL) {
+        return 0;
+    }
+    events |= open->readable && linux_ready(context, open, false) ? EVENT_IN : 0;
+    events |= open->writable && linux_ready(context, open, true) ? EVENT_OUT : 0;
+    if (open->kind == LINUX_KIND_PIPE_READ && open->pipe->n_writers == 0) {
+        events |= EVENT_END;
+    }
+    if (open->kind == LINUX_KIND_PIPE_WRITE && open->pipe->n_readers == 0) {
+        events |= EVENT_ERROR;
+    }
+    return events;
+}
+
+/* Waits for a moment before the next look; false: the time is over, or the guest has ended. */
+static bool wait_more(linux_context *context, uint64_t until_ns) {
+    const linux_options *o = &context->options;
+    uint64_t now = platform_clock_ns();
+    if (until_ns == PLATFORM_FOREVER && o->deadline_ns == 0 && !o->goes_on &&
+        !context->machine.sleep && o->input == PLATFORM_NO_HANDLE) {
+        linux_finish(context, LINUX_TIME); /* nothing else would ever end it */
+    }
+    if (!linux_pulse(context) || now >= until_ns) {
+        return false;
+    }
+    uint64_t left = until_ns - now;
+    linux_nap(context, linux_slice_ns(context, left < LOOK_EVERY_NS ? left : LOOK_EVERY_NS));
+    return linux_pulse(context);
+}
+
+/* Of a time-out in milliseconds, an int: negative is forever. */
+static uint64_t end_of(uint64_t timeout_ms) {
+    int32_t ms = (int32_t)timeout_ms;
+    return ms < 0 ? PLATFORM_FOREVER : platform_clock_ns() + (uint64_t)ms * MS;
+}
+
+/* ---- poll -------------------------------------------------------------------------------- */
+
+typedef struct poll_row {
+    int32_t number;
+    int16_t wanted, found;
+} poll_row;
+
+enum { MAX_POLLED = 1024 };
+
+static int64_t look_at_all(linux_context *context, poll_row *rows, size_t count) {
+    int64_t n = 0;
+    for (size_t i = 0; i < count; i++) {
+        linux_open *open;
+        rows[i].found = 0;
+        if (rows[i].number < 0) {
+            continue;
+        }
+        bool bad = linux_take(context, (uint32_t)rows[i].number, LINUX_KIND_ANY, &open) != 0;
+        uint32_t wanted = (uint16_t)rows[i].wanted | EVENT_ERROR | EVENT_END;
+        uint32_t found = bad ? EVENT_BAD : events_of(context, open) & wanted;
+        rows[i].found = (int16_t)found;
+        n += found != 0 ? 1 : 0;
+    }
+    return n;
+}
+
+static int64_t poll_until(linux_context *context, uint64_t address, uint64_t count,
+                          uint64_t until_ns) {
+    poll_row rows[MAX_POLLED];
+    uint32_t n_rows = (uint32_t)count;
+    if (n_rows > MAX_POLLED) {
+        return -LINUX_EINVAL;
+    }
+    int64_t result = linux_get(context, address, rows, n_rows * sizeof rows[0]);
+    if (result != 0) {
+        return result;
+    }
+    do {
+        result = look_at_all(context, rows, n_rows);
+    } while (result == 0 && wait_more(context, until_ns));
+    if (context->end != LINUX_RUNS) {
+        return -LINUX_EINTR;
+    }
+    int64_t stored = linux_put(context, address, rows, n_rows * sizeof rows[0]);
+    return stored == 0 ? result : stored;
+}
+
+LINUX_CALL(poll) {
+    return poll_until(context, arguments[0], arguments[1], end_of(arguments[2]));
+}
+
+LINUX_CALL(ppoll) {
+    uint64_t until = PLATFORM_FOREVER;
+    if (arguments[2] != 0) {
+        uint64_t ns;
+        int64_t result = linux_get_time(context, arguments[2], &ns);
+        if (result != 0) {
+            return result;
+        }
+        uint64_t now = platform_clock_ns();
+        until = ns > PLATFORM_FOREVER - now ? PLATFORM_FOREVER : now + ns;
+    }
+    return poll_until(context, arguments[0], arguments[1], until);
+}
+
+/* ---- epoll ------------------------------------------------------------------------------- */
+
+LINUX_CALL(epoll_create1) {
+    enum { CLOSE_ON_EXEC = 0x80000 };
+    uint32_t flags = (uint32_t)arguments[0];
+    if ((flags & ~(uint32_t)CLOSE_ON_EXEC) != 0) {
+        return -LINUX_EINVAL;
+    }
+    linux_open *open = linux_open_new(LINUX_KIND_EPOLL);
+    return open ? linux_add(context, open, 0, flags != 0) : -LINUX_ENOMEM;
+}
+
+/* struct epoll_event, which has no padding. */
+enum { EPOLL_EVENT_BYTES = 12, MAX_EVENTS = 1024 };
+
+static linux_watch *find_watch(const linux_open *epoll, uint32_t number, uint64_t serial) {
+    for (size_t i = 0; i < epoll->n_watches; i++) {
+        if (epoll->watches[i].number == number && epoll->watches[i].serial == serial) {
+            return &epoll->watches[i];
+        }
+    }
+    return NULL;
+}
+
+/* Those whose descriptor was closed make room. */
+static void forget_closed(linux_context *context, linux_open *epoll) {
+    size_t kept = 0;
+    for (size_t i = 0; i < epoll->n_watches; i++) {
+        linux_open *open;
+        const linux_watch w = epoll->watches[i];
+        if (linux_take(context, w.number, LINUX_KIND_ANY, &open) == 0 && open->serial == w.serial) {
+            epoll->watches[kept++] = w;
+        }
+    }
+    epoll->n_watches = kept;
+}
+
+static int64_t add_watch(linux_context *context, linux_open *epoll, linux_watch watch) {
+    forget_closed(context, epoll);
+    linux_watch *grown =
+        realloc(epoll->watches, (epoll->n_watches + 1) * sizeof *grown); /* at most a row each */
+    if (!grown) {
+        return -LINUX_ENOMEM;
+    }
+    epoll->watches = grown;
+    epoll->watches[epoll->n_watches++] = watch;
+    return 0;
+}
+
+LINUX_CALL(epoll_ctl) {
+    enum { ADD = 1, REMOVE = 2, CHANGE = 3 };
+    linux_open *epoll, *open;
+    uint32_t operation = (uint32_t)arguments[1];
+    uint8_t event[EPOLL_EVENT_BYTES] = {0};
+    int64_t result = linux_take(context, arguments[0], LINUX_KIND_ANY, &epoll);
+    if (result == 0) {
+        result = linux_take(context, arguments[2], LINUX_KIND_ANY, &open);
+    }
+    if (result == 0 && (epoll->kind != LINUX_KIND_EPOLL || open->kind == LINUX_KIND_EPOLL ||
+                        operation < ADD || operation > CHANGE)) {
+        result = -LINUX_EINVAL;
+    }
+    if (result == 0 && (open->kind & (LINUX_KIND_FILE | LINUX_KIND_FOLDERS)) != 0) {
+        result = -LINUX_EPERM; /* they never have to be waited for */
+    }
+    if (result == 0 && operation != REMOVE) {
+        result = linux_get(context, arguments[3], event, sizeof event);
+    }
+    if (result != 0) {
+        return result;
+    }
+    linux_watch wanted = {.number = (uint32_t)arguments[2], .serial = open->serial};
+    memcpy(&wanted.events, event, sizeof wanted.events);
+    memcpy(&wanted.data, event + 4, sizeof wanted.data);
+    linux_watch *found = find_watch(epoll, wanted.number, wanted.serial);
+    if (operation == ADD) {
+        return found ? -LINUX_EEXIST : add_watch(context, epoll, wanted);
+    }
+    if (!found) {
+        return -LINUX_ENOENT;
+    }
+    *found = operation == CHANGE ? wanted : epoll->watches[--epoll->n_watches];
+    return 0;
+}
+
+static uint64_t changes_of(const linux_open *open) {
+    return open->pipe ? open->pipe->n_changes : open->event.n_changes;
+}
+
+/* What a watch has to tell now. One that tells edges tells again only when something has changed;
+ * of standard input that is not known. */
+static uint32_t news_of(linux_context *context, linux_watch *w) {
+    linux_open *open;
+    if (w->events == 0 || linux_take(context, w->number, LINUX_KIND_ANY, &open) != 0 ||
+        open->serial != w->serial) {
+        return 0;
+    }
+    uint32_t found = events_of(context, open) & (w->events | EVENT_ERROR | EVENT_END);
+    bool old = (w->events & EVENT_EDGE) != 0 && open->kind != LINUX_KIND_INPUT && w->told &&
+               w->n_changes == changes_of(open);
+    if (found == 0 || old) {
+        return 0;
+    }
+    w->told = true;
+    w->n_changes = changes_of(open);
+    if ((w->events & EVENT_ONCE) != 0) {
+        w->events = 0;
+    }
+    return found;
+}
+
+static int64_t wait_for_events(linux_context *context, const uint64_t *a) {
+    linux_open *epoll;
+    int32_t most = (int32_t)a[2];
+    uint64_t until = end_of(a[3]);
+    if (most <= 0) {
+        return -LINUX_EINVAL;
+    }
+    most = most < MAX_EVENTS ? most : MAX_EVENTS;
+    if (!space_pointer(context->options.space, a[1], (uint64_t)most * EPOLL_EVENT_BYTES,
+                       SPACE_WRITE)) {
+        return -LINUX_EFAULT;
+    }
+    do {
+        int64_t n = 0;
+        if (linux_take(context, a[0], LINUX_KIND_EPOLL, &epoll) != 0) {
+            return linux_take(context, a[0], LINUX_KIND_ANY, &epoll) != 0 ? -LINUX_EBADF
+                                                                          : -LINUX_EINVAL;
+        }
+        for (size_t i = 0; i < epoll->n_watches && n < most; i++) {
+            uint32_t found = news_of(context, &epoll->watches[i]);
+            uint8_t event[EPOLL_EVENT_BYTES];
+            memcpy(event, &found, sizeof found);
+            memcpy(event + 4, &epoll->watches[i].data, sizeof epoll->watches[i].data);
+            if (found != 0 && linux_put(context, a[1] + (uint64_t)n * EPOLL_EVENT_BYTES, event,
+                                        sizeof event) != 0) {
+                return -LINUX_EFAULT; /* unmapped while it waited */
+            }
+            n += found != 0 ? 1 : 0;
+        }
+        if (n > 0) {
+            return n;
+        }
+    } while (wait_more(context, until));
+    return context->end == LINUX_RUNS ? 0 : -LINUX_EINTR;
+}
+
+LINUX_CALL(epoll_wait) {
+    return wait_for_events(context, arguments);
+}
+
+LINUX_CALL(epoll_pwait) {
+    return wait_for_events(context, arguments);
+}
