@@ -311,7 +311,7 @@ static int64_t run(linux_context *context, const transfer *t) {
         return transfer_file(context, open, t, &slices);
     }
     if (open->kind == LINUX_KIND_PIPE_WRITE && open->pipe->n_readers == 0) {
-        result = linux_send(context, BROKEN_PIPE);
+        (void)linux_send(context, BROKEN_PIPE);
         return -LINUX_EPIPE;
     }
     mover *move = open->kind == LINUX_KIND_INPUT        ? read_input

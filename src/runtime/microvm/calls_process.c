@@ -43,18 +43,20 @@ CONSTANT_CALL(rseq, -LINUX_ENOSYS)
 CONSTANT_CALL(clone3, -LINUX_ENOSYS)
 
 /* It is nobody and stays so. */
-static int64_t set_identity(uint64_t wanted) {
-    return (uint32_t)wanted == LINUX_USER_ID ? 0 : -LINUX_EPERM;
+static int64_t set_identity(linux_context *context, uint64_t wanted) {
+    if ((uint32_t)wanted == LINUX_USER_ID) {
+        return 0;
+    }
+    linux_refuse(context, "syscall");
+    return -LINUX_EPERM;
 }
 
 LINUX_CALL(setuid) {
-    (void)context;
-    return set_identity(arguments[0]);
+    return set_identity(context, arguments[0]);
 }
 
 LINUX_CALL(setgid) {
-    (void)context;
-    return set_identity(arguments[0]);
+    return set_identity(context, arguments[0]);
 }
 
 LINUX_CALL(gettid) {

@@ -18,8 +18,7 @@ enum {
     SEGMENT_HEADERS = 6,
     FLAG_EXECUTE = 1,
     FLAG_WRITE = 2,
-    FLAG_READ = 4,
-    HEADERS_ELSEWHERE = 0xFFFF /* their number stands in a section */
+    FLAG_READ = 4
 };
 
 typedef struct reader {
@@ -90,7 +89,7 @@ static tars_status read_header(const reader *r, elf_image *out, uint64_t *header
     if (out->n_headers == 0) {
         return refuse(r, TARS_MALFORMED, 56, "it has no program headers");
     }
-    if (out->n_headers == HEADERS_ELSEWHERE || out->n_headers > ELF_MAX_HEADERS) {
+    if (out->n_headers > ELF_MAX_HEADERS) { /* 65,535 says that they are counted elsewhere */
         return refuse(r, TARS_MALFORMED, 56, "it has more than 128 program headers");
     }
     uint64_t size = (uint64_t)out->n_headers * ENTRY_BYTES;

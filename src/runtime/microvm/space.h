@@ -71,14 +71,14 @@ typedef enum space_place {
 tars_status space_init(space *s, const space_options *options, tars_error *err);
 void space_free(space *s);
 
-/* `access` of SPACE_READ …; 0 reserves. Lengths are rounded up to pages; new pages are zero. After
+/* `wanted` of SPACE_READ …; 0 reserves. Lengths are rounded up to pages; new pages are zero. After
  * a failure nothing has changed. */
 space_result space_map(space *s, uint64_t address, space_place place, uint64_t length,
-                       unsigned access, uint64_t *out);
+                       unsigned wanted, uint64_t *out);
 /* Pages that are not mapped are passed over. */
 space_result space_unmap(space *s, uint64_t address, uint64_t length);
 /* ABSENT unless all pages are mapped. */
-space_result space_protect(space *s, uint64_t address, uint64_t length, unsigned access);
+space_result space_protect(space *s, uint64_t address, uint64_t length, unsigned wanted);
 /* Grows or shrinks in place, else moves when it may (`may_move`), or moves to *out (`fixed`). The
  * old pages must be mapped with one access. */
 space_result space_remap(space *s, uint64_t address, uint64_t old_length, uint64_t new_length,
