@@ -112,7 +112,14 @@ static tars_status choose_runtime(const tars_context *context, const tars_policy
         return TARS_UNAVAILABLE;
     }
     *out = row;
-    return row->probe(err);
+    tars_status status = row->probe(err);
+    if (status == TARS_OK && !row->functions[RUNTIME_MODEL]) {
+        error_set(err, TARS_UNAVAILABLE, "unavailable: runtime %s runs no models in this version",
+                  row->name);
+        error_hint(err, "use --runtime wasm for isolation, or --runtime native");
+        status = TARS_UNAVAILABLE;
+    }
+    return status;
 }
 
 bool job_in_guest(const tars_job *job) {
