@@ -196,7 +196,7 @@ static void pointers_are_what_they_say(void) {
 
 /* ---- every call, every pointer ------------------------------------------------------------ */
 
-enum { FILE_FD = 3, FOLDER_FD = 4 };
+enum { FILE_FD = 3, FOLDER_FD, EPOLL_FD };
 
 /* A call that works, and one of its pointers. */
 typedef struct pointer_row {
@@ -273,6 +273,21 @@ static const pointer_row rows[] = {
     {"getrandom", {BUFFER, 100, 0}, 0, true},
     {"fcntl", {FILE_FD, 5, BUFFER}, 2, true},
     {"futex", {BUFFER, 1, 1}, 0, false},
+    {"poll", {VECTORS + 64, 1, 0}, 0, false},
+    {"ppoll", {VECTORS + 64, 1, BUFFER, 0}, 0, false},
+    {"ppoll", {VECTORS + 64, 1, BUFFER, 0}, 2, false},
+    {"link", {PATH, PATH_2}, 0, false},
+    {"link", {PATH, PATH_2}, 1, false},
+    {"linkat", {(uint64_t)LINUX_AT_CWD, PATH, (uint64_t)LINUX_AT_CWD, PATH_2, 0}, 1, false},
+    {"symlink", {PATH_2 + 200, PATH_2}, 0, false},
+    {"symlink", {PATH_2 + 200, PATH_2}, 1, false},
+    {"symlinkat", {PATH_2 + 200, (uint64_t)LINUX_AT_CWD, PATH_2}, 0, false},
+    {"utimensat", {(uint64_t)LINUX_AT_CWD, PATH, BUFFER, 0}, 1, false},
+    {"utimensat", {(uint64_t)LINUX_AT_CWD, PATH, BUFFER, 0}, 2, false},
+    {"utimensat", {FILE_FD, 0, BUFFER, 0}, 2, false},
+    {"epoll_ctl", {EPOLL_FD, 1, 1, BUFFER}, 3, false},
+    {"epoll_wait", {EPOLL_FD, BUFFER, 4, 0}, 1, true},
+    {"epoll_pwait", {EPOLL_FD, BUFFER, 4, 0, 0, 8}, 1, true},
 };
 
 static void begin_row(void) {
@@ -284,7 +299,10 @@ static void begin_row(void) {
     (void)put_text(PATH_2 + 100, "/proc/self/exe");
     CHECK_INT(open_path("/data/file", 2), FILE_FD);
     CHECK_INT(open_path("/data", 0x10000), FOLDER_FD);
+    CHECK_INT(CALL(epoll_create1, 0), EPOLL_FD);
     (void)put_text(PATH, "/data/file");
+    (void)put_text(PATH_2 + 200, "file");
+    put_u64(VECTORS + 64, 1 | 4ull << 32); /* a poll for standard output */
     put_u64(VECTORS, BUFFER);
     put_u64(VECTORS + 8, 3);
     put_u64(VECTORS + 16, BUFFER + 100);
@@ -893,6 +911,132 @@ static void pipes_lie_within(void) {
     linux_finish_guest();
 }
 
+static void pollfd(uint64_t index, uint32_t number, uint64_t events) {
+    put_u64(VECTORS + 8 * index, number | events << 32);
+}
+
+static uint64_t found_at(uint64_t index) {
+    return get_u64(VECTORS + 8 * index) >> 48;
+}
+
+static void poll_tells_what_is_ready(void) {
+    enum { IN = 1, OUT = 4, ERROR = 8, END = 16, BAD = 32 };
+    linux_prepare();
+    g.options.n_folders = 0;
+    linux_start();
+    CHECK_INT(CALL(pipe, BUFFER), 0); /* 3, 4 */
+    CHECK_INT(CALL(eventfd2, 0, 0x800), 5);
+    pollfd(0, 0, IN); /* an empty input is at its end */
+    pollfd(1, 1, IN | OUT);
+    pollfd(2, 3, IN);
+    pollfd(3, 4, OUT);
+    pollfd(4, 5, IN);
+    pollfd(5, 9, IN);
+    pollfd(6, UINT32_MAX, IN);
+    CHECK_INT(CALL(poll, VECTORS, 7, UINT64_MAX), 4);
+    static const uint64_t expected[] = {IN, OUT, 0, OUT, 0, BAD, 0};
+    for (uint64_t i = 0; i < 7; i++) {
+        CHECK_INT(found_at(i), expected[i]);
+    }
+    uint64_t before = platform_clock_ns();
+    pollfd(0, 3, IN);
+    CHECK_INT(CALL(poll, VECTORS, 1, 20), 0);
+    CHECK(platform_clock_ns() - before >= 20 * MS);
+    CHECK_INT(write_text(4, "x"), 1);
+    CHECK_INT(CALL(poll, VECTORS, 1, UINT64_MAX), 1);
+    CHECK_INT(CALL(close, 4), 0);
+    CHECK_INT(CALL(poll, VECTORS, 1, 0), 1);
+    CHECK_INT(found_at(0), IN | END);
+    CHECK_INT(CALL(pipe, BUFFER), 0); /* 4, 6 */
+    CHECK_INT(CALL(close, 4), 0);
+    pollfd(0, 6, OUT);
+    CHECK_INT(CALL(poll, VECTORS, 1, 0), 1);
+    CHECK_INT(found_at(0), OUT | ERROR);
+    CHECK_INT(CALL(poll, VECTORS, 1025, 0), -LINUX_EINVAL);
+    CHECK_INT(CALL(poll, VECTORS, UINT32_MAX, 0), -LINUX_EINVAL);
+    CHECK_INT(CALL(poll, UINT64_MAX, 0, 0), 0);
+    CHECK_INT(CALL(poll, VECTORS, 0, UINT64_MAX), -LINUX_EINTR); /* for ever */
+    CHECK_INT(linux_ended(g.context), LINUX_TIME);
+    linux_finish_guest();
+}
+
+static void events_are_counted(void) {
+    linux_prepare();
+    g.options.n_folders = 0;
+    linux_start();
+    CHECK_INT(CALL(eventfd2, 3, 0x800), 3);
+    CHECK_INT(CALL(read, 3, BUFFER, 7), -LINUX_EINVAL);
+    CHECK_INT(CALL(read, 3, BUFFER, 8), 8);
+    CHECK_INT(get_u64(BUFFER), 3);
+    CHECK_INT(CALL(read, 3, BUFFER, 8), -LINUX_EAGAIN);
+    put_u64(BUFFER, UINT64_MAX);
+    CHECK_INT(CALL(write, 3, BUFFER, 8), -LINUX_EINVAL);
+    put_u64(BUFFER, UINT64_MAX - 1);
+    CHECK_INT(CALL(write, 3, BUFFER, 8), 8);
+    CHECK_INT(CALL(write, 3, BUFFER, 8), -LINUX_EAGAIN);
+    CHECK_INT(CALL(write, 3, ABSENT_PAGE, 8), -LINUX_EAGAIN);
+    CHECK_INT(CALL(read, 3, ABSENT_PAGE, 8), -LINUX_EFAULT);
+    CHECK_INT(CALL(read, 3, BUFFER, 100), 8);
+    CHECK_INT(get_u64(BUFFER), UINT64_MAX - 1);
+    CHECK_INT(CALL(eventfd2, 2, 0x801), 4);
+    CHECK_INT(CALL(read, 4, BUFFER, 8), 8);
+    CHECK_INT(get_u64(BUFFER), 1);
+    CHECK_INT(CALL(lseek, 4, 0, 0), -LINUX_ESPIPE);
+    CHECK_INT(CALL(eventfd2, 2, 2), -LINUX_EINVAL);
+    linux_finish_guest();
+}
+
+static int64_t watch(uint64_t operation, uint64_t number, uint32_t events, uint64_t data) {
+    memcpy(bytes_at(VECTORS), &events, sizeof events);
+    memcpy(bytes_at(VECTORS + 4), &data, sizeof data);
+    return CALL(epoll_ctl, 3, operation, number, VECTORS);
+}
+
+static void epoll_watches_the_guests(void) {
+    enum { ADD = 1, REMOVE = 2, CHANGE = 3, IN = 1, OUT = 4 };
+    tree_make();
+    linux_prepare();
+    linux_start();
+    CHECK_INT(CALL(epoll_create1, 0), 3);
+    CHECK_INT(CALL(pipe, BUFFER), 0); /* 4, 5 */
+    CHECK_INT(open_path("file", 0), 6);
+    CHECK_INT(watch(ADD, 6, IN, 0), -LINUX_EPERM);
+    CHECK_INT(watch(ADD, 3, IN, 0), -LINUX_EINVAL);
+    CHECK_INT(watch(ADD, 99, IN, 0), -LINUX_EBADF);
+    CHECK_INT(watch(4, 4, IN, 0), -LINUX_EINVAL);
+    CHECK_INT(watch(CHANGE, 4, IN, 0), -LINUX_ENOENT);
+    CHECK_INT(watch(ADD, 4, IN, 77), 0);
+    CHECK_INT(watch(ADD, 4, IN, 77), -LINUX_EEXIST);
+    CHECK_INT(CALL(epoll_wait, 3, BUFFER, 8, 0), 0);
+    CHECK_INT(CALL(epoll_wait, 3, BUFFER, 0, 0), -LINUX_EINVAL);
+    CHECK_INT(CALL(epoll_wait, 4, BUFFER, 1, 0), -LINUX_EINVAL);
+    CHECK_INT(CALL(epoll_wait, 99, BUFFER, 1, 0), -LINUX_EBADF);
+    CHECK_INT(write_text(5, "ab"), 2);
+    CHECK_INT(CALL(epoll_wait, 3, BUFFER, 8, UINT64_MAX), 1);
+    CHECK_INT(get_u32(BUFFER), IN);
+    CHECK_INT(get_u32(BUFFER + 4), 77);
+    CHECK_INT(CALL(epoll_wait, 3, BUFFER, 8, 0), 1); /* it still is */
+    CHECK_INT(watch(CHANGE, 4, IN | 1u << 31, 78), 0);
+    CHECK_INT(CALL(epoll_wait, 3, BUFFER, 8, 0), 1);
+    CHECK_INT(CALL(epoll_wait, 3, BUFFER, 8, 0), 0); /* an edge is told once */
+    CHECK_INT(write_text(5, "c"), 1);
+    CHECK_INT(CALL(epoll_wait, 3, BUFFER, 8, 0), 1);
+    CHECK_INT(watch(CHANGE, 4, IN | 1u << 30, 79), 0);
+    CHECK_INT(CALL(epoll_wait, 3, BUFFER, 8, 0), 1);
+    CHECK_INT(CALL(epoll_wait, 3, BUFFER, 8, 0), 0);
+    CHECK_INT(watch(CHANGE, 4, IN, 80), 0);
+    CHECK_INT(CALL(close, 4), 0); /* and another file gets its number */
+    CHECK_INT(CALL(eventfd2, 5, 0), 4);
+    CHECK_INT(CALL(epoll_wait, 3, BUFFER, 8, 0), 0);
+    CHECK_INT(watch(ADD, 4, IN, 81), 0);
+    CHECK_INT(CALL(epoll_wait, 3, BUFFER, 8, 0), 1);
+    CHECK_INT(get_u32(BUFFER + 4), 81);
+    CHECK_INT(watch(REMOVE, 4, 0, 0), 0);
+    CHECK_INT(CALL(epoll_wait, 3, BUFFER, 8, 0), 0);
+    linux_finish_guest();
+    tree_remove();
+}
+
 static const check_test table[] = {
     {"pages are limited exactly", pages_are_limited_exactly},
     {"new pages are zero", new_pages_are_zero},
@@ -922,6 +1066,9 @@ static const check_test table[] = {
     {"input is read", input_is_read},
     {"descriptors are the guest's", descriptors_are_the_guests},
     {"pipes lie within", pipes_lie_within},
+    {"poll tells what is ready", poll_tells_what_is_ready},
+    {"events are counted", events_are_counted},
+    {"epoll watches the guest's", epoll_watches_the_guests},
 };
 
 #else
