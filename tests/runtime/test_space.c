@@ -149,6 +149,24 @@ static void the_heap_grows_and_shrinks(void) {
     space_end(&s);
 }
 
+static void a_copy_is_alike(void) {
+    space a, b;
+    uint64_t at;
+    space_begin(&a, 1 << 20, 8 * PAGE);
+    space_begin(&b, 1 << 20, 8 * PAGE);
+    space_set_break(&a, 0x40000);
+    CHECK_INT(space_brk(&a, 0x42000), 0x42000);
+    CHECK_INT(space_map(&a, 0x20000, SPACE_VACANT, 3 * PAGE, SPACE_READ, &at), SPACE_OK);
+    space_copy(&b, &a);
+    CHECK_INT(space_used_bytes(&b), 5 * PAGE);
+    CHECK_INT(space_brk(&b, 0), 0x42000);
+    CHECK(space_pointer(&b, 0x20000, 3 * PAGE, SPACE_READ) == b.options.ram + 0x20000);
+    CHECK_INT(space_unmap(&b, 0x20000, PAGE), SPACE_OK);
+    CHECK_INT(space_used_bytes(&a), 5 * PAGE);
+    space_end(&a);
+    space_end(&b);
+}
+
 static void pointers_are_what_they_say(void) {
     static const struct {
         uint64_t address, length;
@@ -197,6 +215,7 @@ static const check_test table[] = {
     {"holes are used from the top", holes_are_used_from_the_top},
     {"mappings move with their bytes", mappings_move_with_their_bytes},
     {"the heap grows and shrinks", the_heap_grows_and_shrinks},
+    {"a copy is alike", a_copy_is_alike},
     {"pointers are what they say", pointers_are_what_they_say},
 };
 
