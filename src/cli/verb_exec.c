@@ -261,6 +261,13 @@ static tars_status make_plan(const config *from, const verb_call *call, exec_pla
 static void write_violations(json_writer *json, const runtime_violations *list) {
     json_key(json, "violations");
     json_begin_array(json);
+    if (list->lost > 0) { /* for which there was no room */
+        json_begin_object(json);
+        json_member_string(json, "kind", "other");
+        json_member_string(json, "name", "more");
+        json_member_uint(json, "count", list->lost);
+        json_end_object(json);
+    }
     for (size_t i = 0; i < list->count; i++) {
         json_begin_object(json);
         json_member_string(json, "kind", list->rows[i].kind);

@@ -81,6 +81,9 @@ tars_status platform_memory(platform_memory_info *out, tars_error *err);
  * same size. */
 tars_status platform_reserve(size_t size_bytes, bool huge_pages, void **out, tars_error *err);
 void platform_release(void *memory, size_t size_bytes);
+/* Whole pages of it are given back to the system and read as zeros again. False where that cannot
+ * be done: then they are as they were. */
+bool platform_discard(void *memory, size_t size_bytes);
 
 typedef struct platform_memory_usage {
     uint64_t resident_bytes;

@@ -3,7 +3,8 @@
  * are writes to one port.
  *
  * Ownership: create to destroy; memory that is mapped is the caller's and outlives the mapping. A
- * machine is used by the thread that made it; kick by any thread. */
+ * machine is used by the thread that made it; kick by any thread, none of which may do so when
+ * it is destroyed. While a thread has machines, one real-time signal is blocked in it. */
 #ifndef PLATFORM_VMM_H
 #define PLATFORM_VMM_H
 
@@ -44,6 +45,7 @@ typedef struct vmm_tables {
     uint32_t gdt_bytes, idt_bytes, tss_bytes;
     uint16_t kernel_code, kernel_data, user_code, user_data, task; /* selectors, user ones with 3 */
     uint64_t call_entry;                                           /* where SYSCALL leads */
+    bool hides_time; /* reading the time-stamp counter faults */
 } vmm_tables;
 
 typedef enum vmm_exit_kind {

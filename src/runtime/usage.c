@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+enum { ROWS_FOR_LIMITS = 8 };
+
 void runtime_usage_count(runtime_usage *usage, const char *name, uint64_t n) {
     if (n == 0) {
         return;
@@ -28,7 +30,8 @@ void runtime_violations_add(runtime_violations *list, const char *kind, const ch
             return;
         }
     }
-    if (list->count == RUNTIME_MAX_VIOLATIONS) {
+    bool is_limit = strcmp(kind, "limit") == 0; /* for these there is always room */
+    if (list->count >= RUNTIME_MAX_VIOLATIONS - (is_limit ? 0 : ROWS_FOR_LIMITS)) {
         list->lost += n;
         return;
     }

@@ -245,6 +245,53 @@ static void names_are_changed(void) {
     end();
 }
 
+static void links_and_times_are_set(void) {
+    enum { NOW = 0x3FFFFFFF, KEEP = 0x3FFFFFFE };
+    struct stat s;
+    begin();
+    CHECK_INT(CALL(link, put_text(PATH, "file"), put_text(PATH_2, "second")), 0);
+    CHECK_INT(CALL(link, PATH, PATH_2), -LINUX_EEXIST);
+    CHECK_INT(CALL(linkat, HERE, PATH, HERE, PATH_2, 1), -LINUX_EINVAL);
+    CHECK_INT(CALL(symlink, put_text(PATH, "folder/inner"), put_text(PATH_2, "third")), 0);
+    CHECK_STRING(read_text(open_path("third", 0)), "inside");
+    CHECK_INT(CALL(symlink, put_text(PATH, "/etc/passwd"), put_text(PATH_2, "out2")),
+              -LINUX_EACCES);
+    CHECK_INT(CALL(symlink, put_text(PATH, "../outside"), PATH_2), -LINUX_EACCES);
+    CHECK_INT(CALL(symlink, put_text(PATH, ""), PATH_2), -LINUX_ENOENT);
+    CHECK_INT(violations_of("path", "symlink"), 2);
+    put_u64(BUFFER, 1500000000);
+    put_u64(BUFFER + 8, 5);
+    put_u64(BUFFER + 16, 1600000000);
+    put_u64(BUFFER + 24, 6);
+    CHECK_INT(CALL(utimensat, HERE, put_text(PATH, "link"), BUFFER, 0), 0);
+    CHECK_INT(stat(scratch_path("grant/file"), &s), 0);
+    CHECK_INT(s.st_atim.tv_sec, 1500000000);
+    CHECK_INT(s.st_mtim.tv_nsec, 6);
+    put_u64(BUFFER + 8, KEEP);
+    put_u64(BUFFER + 24, NOW);
+    CHECK_INT(CALL(utimensat, 3, 0, BUFFER, 0), 0);
+    put_u64(BUFFER + 8, 1000000000);
+    CHECK_INT(CALL(utimensat, HERE, PATH, BUFFER, 0), -LINUX_EINVAL);
+    put_u64(BUFFER, INT64_MAX);
+    put_u64(BUFFER + 8, 0);
+    CHECK_INT(CALL(utimensat, HERE, PATH, BUFFER, 0), -LINUX_EINVAL);
+    CHECK_INT(CALL(utimensat, HERE, PATH, 0, 1), -LINUX_EINVAL);
+    CHECK_INT(open_path("new", WRITE | CREATE), 4);
+    CHECK_INT(CALL(fallocate, 4, 0, 0, 1000), 0);
+    CHECK_INT(CALL(fallocate, 4, 0, 0, 0), -LINUX_EINVAL);
+    CHECK_INT(CALL(fallocate, 4, 1, 0, 1000), -LINUX_EOPNOTSUPP);
+    CHECK_INT(CALL(fallocate, 3, 0, 0, 1000), -LINUX_EBADF);
+    CHECK_INT(CALL(fallocate, 4, 0, INT64_MAX, 1000), -LINUX_EFBIG);
+    CHECK_INT(linux_ended(g.context), LINUX_RUNS);
+    CHECK_INT(CALL(flock, 4, 2), 0);
+    CHECK_INT(CALL(fadvise64, 4, 0, 0, 3), 0);
+    CHECK_INT(CALL(sendfile, 4, 3, 0, 100), -LINUX_EINVAL);
+    CHECK_INT(CALL(fchmod, 4, 0777), -LINUX_EPERM);
+    (void)CALL(fallocate, 4, 0, 0, (1 << 20) + 1);
+    CHECK_INT(linux_ended(g.context), LINUX_FILE_SIZE);
+    end();
+}
+
 static void the_working_folder_is_kept(void) {
     begin();
     CHECK_INT(CALL(getcwd, BUFFER, 100), 6);
@@ -409,6 +456,25 @@ static void mounts_are_found_by_the_longest_name(void) {
     end();
 }
 
+static void names_of_mounts_are_plain(void) {
+    static const char *const bad[] = {"",       "data", "./data", "/a/..", "/../a",
+                                      "/a/./b", "//a",  "/a//b",  "/a//"};
+    tree_make();
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        linux_context *context;
+        tars_error err = {.message = ""};
+        linux_prepare();
+        guest_folders[0].guest = bad[i];
+        CHECK_INT(linux_create(&g.options, &context, &err), TARS_USAGE);
+        CHECK(context == NULL && strstr(err.message, "absolute path") != NULL);
+    }
+    linux_prepare();
+    guest_folders[0].host = scratch_path("nowhere");
+    linux_context *context;
+    CHECK_INT(linux_create(&g.options, &context, NULL), TARS_NOT_FOUND);
+    tree_remove();
+}
+
 static void read_only_means_it(void) {
     begin();
     linux_finish_guest();
@@ -434,6 +500,7 @@ static void read_only_means_it(void) {
     CHECK_INT(CALL(access, PATH, 2), -LINUX_EROFS);
     CHECK_INT(violations_of("path", "access"), 0);
     CHECK_INT(open_path("/data/file", 0), 3);
+    CHECK_INT(CALL(utimensat, 3, 0, 0, 0), -LINUX_EROFS);
     CHECK_STRING(read_text(3), "hello world");
     CHECK_INT(open_path("/data/file", TEMPORARY | WRITE), -LINUX_EOPNOTSUPP);
     CHECK_INT(open_path("/data/file", 3), -LINUX_EINVAL);
@@ -500,10 +567,12 @@ static const check_test table[] = {
     {"structures are laid out as they must", structures_are_laid_out_as_they_must},
     {"folders are listed", folders_are_listed},
     {"names are changed", names_are_changed},
+    {"links and times are set", links_and_times_are_set},
     {"the working folder is kept", the_working_folder_is_kept},
     {"paths stay inside", paths_stay_inside},
     {"long paths are refused", long_paths_are_refused},
     {"mounts are found by the longest name", mounts_are_found_by_the_longest_name},
+    {"names of mounts are plain", names_of_mounts_are_plain},
     {"read-only means it", read_only_means_it},
     {"races do not lead out", races_do_not_lead_out},
 };

@@ -60,13 +60,20 @@ static void become_guest(void) {
     _exit(98);
 }
 
+/* Until it stops; false, and there is no child any more, when it ended. */
+static bool wait_child(int *status) {
+    bool stopped = waitpid(g.child, status, 0) == g.child && WIFSTOPPED(*status);
+    g.child = stopped ? g.child : -1;
+    return stopped;
+}
+
 static bool begin_child(uint64_t entry, uint64_t stack_pointer) {
     int status;
     g.child = fork();
     if (g.child == 0) {
         become_guest();
     }
-    if (g.child < 0 || waitpid(g.child, &status, 0) != g.child || !WIFSTOPPED(status) ||
+    if (g.child < 0 || !wait_child(&status) ||
         ptrace(PTRACE_SETOPTIONS, g.child, NULL, PTRACE_O_EXITKILL) != 0 ||
         ptrace(PTRACE_GETREGS, g.child, NULL, &g.registers) != 0) {
         return false;
@@ -84,8 +91,7 @@ static bool begin_child(uint64_t entry, uint64_t stack_pointer) {
 static int run_child(void) {
     int status;
     while (linux_ended(g.context) == LINUX_RUNS) {
-        if (ptrace(PTRACE_SYSEMU, g.child, NULL, NULL) != 0 ||
-            waitpid(g.child, &status, 0) != g.child || !WIFSTOPPED(status) ||
+        if (ptrace(PTRACE_SYSEMU, g.child, NULL, NULL) != 0 || !wait_child(&status) ||
             ptrace(PTRACE_GETREGS, g.child, NULL, &g.registers) != 0) {
             return -1;
         }

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -27,6 +28,7 @@ enum {
     CR0_NE = 1 << 5,
     CR0_WP = 1 << 16,
     CR0_AM = 1 << 18,
+    CR4_TSD = 1 << 2,
     CR4_PAE = 1 << 5,
     CR4_OSFXSR = 1 << 9,
     CR4_OSXMMEXCPT = 1 << 10,
@@ -49,11 +51,15 @@ struct vmm_machine {
     int tick; /* the signal that ends runs, blocked but in them */
     timer_t timer;
     bool has_timer;
-    sigset_t before; /* the thread's mask */
     bool is_masked;
+    bool hides_time;
     vmm_registers registers;
     pthread_t thread;
 };
+
+/* Of this thread: while it has machines their signal is blocked. */
+static _Thread_local unsigned n_machines;
+static _Thread_local bool was_blocked; /* before the first */
 
 static tars_status fail(tars_error *err, const char *what) {
     return platform_fail(err, errno, "/dev/kvm", "%s", what);
@@ -119,7 +125,9 @@ static void kvm_destroy(vmm_machine *m) {
         (void)sigaddset(&tick, m->tick);
         while (sigtimedwait(&tick, NULL, &now) > 0) {
         }
-        (void)pthread_sigmask(SIG_SETMASK, &m->before, NULL);
+        if (--n_machines == 0 && !was_blocked) {
+            (void)pthread_sigmask(SIG_UNBLOCK, &tick, NULL);
+        }
     }
     free(m);
 }
@@ -134,13 +142,17 @@ static tars_status make_clock(vmm_machine *m, tars_error *err) {
     m->thread = pthread_self();
     (void)sigemptyset(&blocked);
     (void)sigaddset(&blocked, m->tick);
-    (void)pthread_sigmask(SIG_BLOCK, &blocked, &m->before);
+    sigset_t before;
+    (void)pthread_sigmask(SIG_BLOCK, &blocked, &before);
+    if (n_machines++ == 0) {
+        was_blocked = sigismember(&before, m->tick) == 1;
+    }
     m->is_masked = true;
     struct {
         struct kvm_signal_mask head;
         uint64_t bits; /* as the kernel has them */
     } mask;
-    sigset_t open = m->before;
+    sigset_t open = before;
     (void)sigdelset(&open, m->tick);
     mask.head.len = sizeof mask.bits;
     memcpy(&mask.bits, &open, sizeof mask.bits);
@@ -283,7 +295,7 @@ static void set_system(struct kvm_sregs *s, const vmm_tables *t) {
     s->idt = (struct kvm_dtable){.base = t->idt, .limit = (uint16_t)(t->idt_bytes - 1)};
     s->cr0 = CR0_PE | CR0_MP | CR0_ET | CR0_NE | CR0_WP | CR0_AM | CR0_PG;
     s->cr3 = t->page_table;
-    s->cr4 = CR4_PAE | CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_OSXSAVE;
+    s->cr4 = CR4_PAE | CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_OSXSAVE | (t->hides_time ? CR4_TSD : 0);
     s->efer = EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE;
 }
 
@@ -315,6 +327,7 @@ static tars_status kvm_start(vmm_machine *m, const vmm_tables *tables, uint64_t 
         return fail(err, "cannot set up a virtual processor");
     }
     tars_status status = set_call_entry(m, tables, err);
+    m->hides_time = tables->hides_time;
     m->registers = (vmm_registers){.rip = rip, .rflags = 2};
     m->registers.general[VMM_RSP] = rsp;
     m->run->kvm_valid_regs = KVM_SYNC_X86_REGS | KVM_SYNC_X86_SREGS;
@@ -388,9 +401,15 @@ static void take_tick(const vmm_machine *m) {
 static tars_status kvm_run(vmm_machine *m, uint64_t slice_ns, vmm_exit *out, tars_error *err) {
     move_registers(&m->registers, &m->run->s.regs.regs, true);
     m->run->kvm_dirty_regs = KVM_SYNC_X86_REGS;
-    set_clock(m, slice_ns);
+    set_clock(m, slice_ns > 0 ? slice_ns : 1); /* 0 would be no clock */
+    if (m->hides_time) { /* where the guest's CR4 is not the processor's, the thread's is */
+        (void)prctl(PR_SET_TSC, PR_TSC_SIGSEGV, 0, 0, 0);
+    }
     int result = ioctl(m->cpu, KVM_RUN, 0);
     int number = errno;
+    if (m->hides_time) {
+        (void)prctl(PR_SET_TSC, PR_TSC_ENABLE, 0, 0, 0);
+    }
     set_clock(m, 0);
     if (result != 0 && number != EINTR && number != EAGAIN) {
         errno = number;

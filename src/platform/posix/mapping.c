@@ -66,6 +66,16 @@ tars_status platform_reserve(size_t size_bytes, bool huge_pages, void **out, tar
     return TARS_OK;
 }
 
+bool platform_discard(void *memory, size_t size_bytes) {
+#if defined(__linux__)
+    return madvise(memory, size_bytes, MADV_DONTNEED) == 0;
+#else
+    (void)memory; /* elsewhere the advice promises no zeros */
+    (void)size_bytes;
+    return false;
+#endif
+}
+
 void platform_release(void *memory, size_t size_bytes) {
     if (memory) {
         (void)munmap(memory, round_up(size_bytes, page_bytes()));

@@ -32,6 +32,12 @@ tars_status platform_reserve(size_t size_bytes, bool huge_pages, void **out, tar
                               (unsigned long long)size_bytes);
 }
 
+bool platform_discard(void *memory, size_t size_bytes) {
+    (void)memory;
+    (void)size_bytes;
+    return false;
+}
+
 void platform_release(void *memory, size_t size_bytes) {
     (void)size_bytes;
     if (memory) {

@@ -297,8 +297,9 @@ static int64_t read_link(linux_context *context, uint64_t folder, uint64_t path_
     if ((int32_t)room <= 0) {
         return -LINUX_EINVAL;
     }
+    place.guest[0] = '\0';
     int64_t result = linux_locate(context, folder, path_at, &place);
-    if (result == -LINUX_ENOENT && is_own_program(place.guest) && context->options.program) {
+    if (is_own_program(place.guest) && context->options.program) {
         found = context->options.program;
         length = strlen(found);
         result = 0;

@@ -63,17 +63,31 @@ static void allow(linux_context *context) {
 
 /* ---- life ------------------------------------------------------------------------------ */
 
+/* Absolute, and each component a name: it is compared with what paths come to. */
+static bool is_plain(const char *guest) {
+    if (guest[0] != '/' || strlen(guest) >= LINUX_PATH_BYTES) {
+        return false;
+    }
+    for (const char *at = guest + 1; *at;) {
+        size_t n = strcspn(at, "/");
+        if (n == 0 || (n == 1 && at[0] == '.') || (n == 2 && at[0] == '.' && at[1] == '.')) {
+            return false;
+        }
+        at += n;
+        at += *at == '/' ? 1 : 0;
+    }
+    return true;
+}
+
 static tars_status open_mount(linux_context *context, const linux_folder *folder, tars_error *err) {
     linux_mount *m = &context->mounts[context->n_mounts];
+    if (!is_plain(folder->guest)) {
+        error_set(err, TARS_USAGE,
+                  "the guest's name of a folder, \"%s\", is no plain absolute path", folder->guest);
+        return error_hint(err, "begin it with /, without . and .. in it");
+    }
     size_t length = strlen(folder->guest);
-    if (folder->guest[0] != '/' || length >= LINUX_PATH_BYTES) {
-        error_set(err, TARS_USAGE, "the guest's name of a folder, \"%s\", is not absolute",
-                  folder->guest);
-        return error_hint(err, "begin it with /");
-    }
-    while (length > 0 && folder->guest[length - 1] == '/') {
-        length--;
-    }
+    length -= folder->guest[length - 1] == '/' ? 1 : 0;
     *m = (linux_mount){.guest = folder->guest, .length = length, .writable = folder->writable};
     tars_status status = platform_beneath_root(folder->host, &m->handle, err);
     context->n_mounts += status == TARS_OK ? 1 : 0;
@@ -150,15 +164,8 @@ void linux_destroy(linux_context *context) {
 
 static void refuse_number(linux_context *context, uint64_t number) {
     const char *known = number <= UINT32_MAX ? platform_call_name((uint32_t)number) : NULL;
-    char name[RUNTIME_NAME_BYTES];
-    text_buffer text;
-    text_init(&text, name, sizeof name);
-    if (known) {
-        text_append_string(&text, known);
-    } else {
-        text_format(&text, "call_%llu", (unsigned long long)number);
-    }
-    runtime_violations_add(&context->violations, "syscall", name, 1);
+    /* one name for all that there are not, or they could fill the list and hide what follows */
+    runtime_violations_add(&context->violations, "syscall", known ? known : "unknown", 1);
 }
 
 int64_t linux_call(linux_context *context, uint64_t number, const uint64_t arguments[6]) {

@@ -14,6 +14,9 @@
 #define CANONICAL_END ((uint64_t)1 << 47)
 #define LEAST_RAM_BYTES ((uint64_t)1 << 30) /* addresses; memory is taken as it is touched */
 
+/* What the program sees as its own path: the host's is nothing of its business. */
+#define GUEST_NAME "/program"
+
 enum { SLOT_RAM, SLOT_SYSTEM };
 static const uint64_t SLICE_NS = 5000000;
 
@@ -25,7 +28,7 @@ typedef struct machine {
     uint8_t *ram;
     uint64_t ram_bytes;
     uint64_t thread_base;
-    bool is_stale; /* the processor may know rights that went */
+    bool is_stale; /* the processor may know rights that changed */
     const machine_limits *limits;
     const linux_options *options;
     linux_context *calls;
@@ -51,10 +54,15 @@ static void follow_space(void *user, uint64_t first_page, uint64_t n_pages) {
         while (end < first_page + n_pages && rights_of(m->space.flags[end]) == rights) {
             end++;
         }
-        bool took = pages_set(&m->pages, (size_t)i, (size_t)(end - i), rights);
-        m->is_stale = m->is_stale || took;
+        bool changed = pages_set(&m->pages, (size_t)i, (size_t)(end - i), rights);
+        m->is_stale = m->is_stale || changed;
         i = end;
     }
+}
+
+static bool give_back(void *user, uint64_t first_page, uint64_t n_pages) {
+    const machine *m = user;
+    return platform_discard(m->ram + first_page * PAGE_BYTES, (size_t)n_pages * PAGE_BYTES);
 }
 
 static tars_status map_system(machine *m, tars_error *err) {
@@ -70,12 +78,15 @@ static tars_status forget(machine *m, tars_error *err) {
     return status == TARS_OK ? map_system(m, err) : status;
 }
 
+/* Addresses for reservations beside what may be used. */
 static tars_status make_memory(machine *m, tars_error *err) {
-    uint64_t wanted = m->limits->memory_bytes * 2;
-    m->ram_bytes = wanted < LEAST_RAM_BYTES ? LEAST_RAM_BYTES : wanted;
-    if (m->ram_bytes > PAGES_MAX_RAM_BYTES) {
-        m->ram_bytes = PAGES_MAX_RAM_BYTES;
+    uint64_t limit = m->limits->memory_bytes;
+    if (limit > PAGES_MAX_RAM_BYTES / 2) {
+        return error_set(err, TARS_USAGE,
+                         "a memory of %llu bytes; runtime microvm has up to %llu in this version",
+                         (unsigned long long)limit, (unsigned long long)(PAGES_MAX_RAM_BYTES / 2));
     }
+    m->ram_bytes = limit * 2 < LEAST_RAM_BYTES ? LEAST_RAM_BYTES : limit * 2;
     m->ram_bytes -= m->ram_bytes % PAGE_BYTES;
     void *ram = NULL;
     tars_status status = platform_reserve((size_t)m->ram_bytes, false, &ram, err);
@@ -88,6 +99,7 @@ static tars_status make_memory(machine *m, tars_error *err) {
                                  .size_bytes = m->ram_bytes,
                                  .limit_bytes = m->limits->memory_bytes,
                                  .changed = follow_space,
+                                 .discard = give_back,
                                  .user = m};
         status = space_init(&m->space, &options, err);
     }
@@ -252,8 +264,9 @@ static tars_status load(machine *m, const machine_program *program, uint64_t *en
     elf_image image;
     elf_start start = {.arguments = program->arguments,
                        .environment = program->environment,
-                       .program = program->name,
-                       .stack_bytes = m->limits->stack_bytes};
+                       .program = GUEST_NAME,
+                       .stack_bytes =
+                           (m->limits->stack_bytes + PAGE_BYTES - 1) / PAGE_BYTES * PAGE_BYTES};
     tars_status status = elf_read(program->bytes, program->length, program->name, &image, err);
     if (status == TARS_OK) {
         status = elf_load(&image, &m->space, err);
@@ -281,6 +294,7 @@ static tars_status start(machine *m, const machine_program *program, tars_error 
     }
     if (status == TARS_OK) {
         pages_tables(&m->pages, &tables);
+        tables.hides_time = m->options->clock_resolution_ns > 0;
         status = m->vmm->start(m->vm, &tables, entry, stack_pointer, err);
     }
     m->is_stale = false; /* it knows nothing yet */
@@ -312,7 +326,7 @@ tars_status machine_run(const machine_program *program, const machine_limits *li
         .user = &m, .set_thread_base = set_thread_base, .get_thread_base = get_thread_base};
     options->space = &m.space;
     options->machine = &own;
-    options->program = program->name;
+    options->program = GUEST_NAME;
     options->stack_bytes = limits->stack_bytes;
     options->deadline_ns = limits->deadline_ns;
     tars_status status = m.vmm ? TARS_OK : machine_probe(err);

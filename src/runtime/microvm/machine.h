@@ -15,7 +15,7 @@ typedef struct machine_limits {
 typedef struct machine_program {
     const uint8_t *bytes; /* an ELF file, static */
     size_t length;
-    const char *name; /* for messages, and what the program sees as its path */
+    const char *name;                                  /* for messages */
     const char *const *arguments, *const *environment; /* NULL at their ends */
 } machine_program;
 

@@ -80,9 +80,10 @@ static void write_descriptors(const pages *p) {
     task[TSS_HEAD_BYTES + PORT_CALL / 8] &= (uint8_t)~(1 << PORT_CALL % 8);
     for (unsigned i = 0; i < N_FAULTS; i++) {
         uint64_t handler = address_of(AT_ENTRY) + ENTRY_FAULTS_AT + i * ENTRY_FAULT_BYTES;
-        /* interrupt gate of ring 0; only INT3 and INTO might be called, and need not be */
+        /* interrupt gates of ring 0; a program may call those of INT3 and INTO itself */
+        uint64_t kind = i == 3 || i == 4 ? 0xEE : 0x8E;
         put64(base + IDT_AT + i * 16, (handler & 0xFFFF) | (uint64_t)KERNEL_CODE << 16 |
-                                          UINT64_C(0x8E) << 40 | (handler >> 16 & 0xFFFF) << 48);
+                                          kind << 40 | (handler >> 16 & 0xFFFF) << 48);
         put64(base + IDT_AT + i * 16 + 8, handler >> 32);
     }
 }
@@ -156,7 +157,7 @@ void pages_destroy(pages *p) {
 
 bool pages_set(pages *p, size_t first, size_t count, unsigned rights) {
     uint64_t bits = 0;
-    bool took = false;
+    bool changed = false;
     if (rights != 0) {
         bits = ENTRY_PRESENT | ENTRY_USER | ENTRY_ACCESSED | ENTRY_DIRTY |
                (rights & PAGE_WRITE ? ENTRY_WRITABLE : 0) |
@@ -165,12 +166,10 @@ bool pages_set(pages *p, size_t first, size_t count, unsigned rights) {
     for (size_t i = first; i < first + count && i < p->n_ram; i++) {
         uint64_t now = bits == 0 ? 0 : bits | i * PAGE_BYTES;
         uint64_t before = p->ram[i];
-        took = took || ((before & ENTRY_PRESENT) != 0 &&
-                        ((now & ENTRY_PRESENT) == 0 || (before & ENTRY_WRITABLE & ~now) != 0 ||
-                         (now & ENTRY_NO_EXECUTE & ~before) != 0));
+        changed = changed || ((before & ENTRY_PRESENT) != 0 && now != before);
         p->ram[i] = now;
     }
-    return took;
+    return changed;
 }
 
 void pages_tables(const pages *p, vmm_tables *out) {

@@ -35,8 +35,9 @@ typedef struct pages {
 /* Tables for so many bytes of guest memory from address 0 on, none of it mapped. */
 tars_status pages_create(uint64_t ram_bytes, pages *out, tars_error *err);
 void pages_destroy(pages *p);
-/* What a guest's pages allow from now on; 0: nothing, any access faults. True when a right went:
- * then the processor must forget what it knows (vmm.map of the slot again). */
+/* What a guest's pages allow from now on; 0: nothing, any access faults. True when a page
+ * that was there changed: then the processor must forget what it knows (vmm.map of the slot again),
+ * also of rights that were added, since it may hold the narrower ones. */
 bool pages_set(pages *p, size_t first, size_t count, unsigned rights);
 void pages_tables(const pages *p, vmm_tables *out);
 

@@ -33,6 +33,14 @@ void space_free(space *s) {
     *s = (space){.flags = NULL};
 }
 
+void space_copy(space *to, const space *from) {
+    memcpy(to->flags, from->flags, (size_t)to->n_pages);
+    to->n_counted = from->n_counted;
+    to->n_peak = from->n_peak;
+    to->break_start = from->break_start;
+    to->break_end = from->break_end;
+}
+
 uint64_t space_used_bytes(const space *s) {
     return s->n_counted * SPACE_PAGE_BYTES;
 }

@@ -71,6 +71,10 @@ typedef enum space_place {
 tars_status space_init(space *s, const space_options *options, tars_error *err);
 void space_free(space *s);
 
+/* Pages, counts and heap become those of a space of the same size, for memory that is a copy of its
+ * memory: what a snapshot needs. Nothing is told to `changed`. */
+void space_copy(space *to, const space *from);
+
 /* `wanted` of SPACE_READ …; 0 reserves. Lengths are rounded up to pages; new pages are zero. After
  * a failure nothing has changed. */
 space_result space_map(space *s, uint64_t address, space_place place, uint64_t length,

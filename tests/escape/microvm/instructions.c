@@ -11,7 +11,7 @@ TRY(hlt, "hlt")
 TRY(cli, "cli")
 TRY(in, "in $0x60, %al")
 TRY(out, "out %al, $0x81")
-TRY(outs, "mov $0x80, %dx; lea (%rsp), %rsi; mov $1, %ecx; mov $0x3f8, %dx; rep outsb")
+TRY(outs, "lea (%rsp), %rsi; mov $1, %ecx; mov $0x3f8, %edx; rep outsb")
 TRY(cr0, "mov %cr0, %rax")
 TRY(cr3, "mov %rax, %cr3")
 TRY(cr4, "mov %cr4, %rax; mov %rax, %cr4")
@@ -33,6 +33,8 @@ TRY(ud2, "ud2")
 TRY(int, "int $0x0d")
 TRY(debug, "mov %rax, %dr7")
 TRY(rdpmc, "xor %ecx, %ecx; rdpmc")
+TRY(rdtsc, "rdtsc")
+TRY(rdtscp, "rdtscp")
 
 static void touch(uint64_t address) {
     *(volatile uint64_t *)address = 1;
@@ -83,6 +85,8 @@ int main(int argc, char **argv) {
         {"int", try_int},
         {"debug", try_debug},
         {"rdpmc", try_rdpmc},
+        {"rdtsc", try_rdtsc},
+        {"rdtscp", try_rdtscp},
         {"page-tables", try_page_tables},
         {"descriptors", try_descriptors},
         {"entry-page", try_entry_page},
