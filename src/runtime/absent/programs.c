@@ -2,6 +2,7 @@
 #include "runtime/wasm/programs.h"
 
 #include "runtime/wasm/compile_process.h"
+#include "runtime/wasm/models.h"
 
 static tars_status refuse(const runtime_source *source, void **image, tars_error *err) {
     (void)source;
@@ -11,6 +12,7 @@ static tars_status refuse(const runtime_source *source, void **image, tars_error
 }
 
 const runtime_functions stranger_programs = {.open = refuse};
+const runtime_functions wasm_models = {.open = refuse};
 
 tars_status stranger_validate(const uint8_t *bytes, size_t length, tars_error *err) {
     (void)bytes;
