@@ -84,7 +84,7 @@ static int64_t append_file(linux_context *context, linux_open *open, uint64_t po
 
 static int64_t write_stream(linux_context *context, linux_open *open, uint64_t position,
                             linux_slice part, size_t *done) {
-    linux_buffer *buffer = open->kind == LINUX_KIND_OUTPUT ? &context->output : &context->errors;
+    kept_output *buffer = open->kind == LINUX_KIND_OUTPUT ? &context->output : &context->errors;
     (void)position;
     *done = linux_buffer_add(context, buffer, part.bytes, part.length) ? part.length : 0;
     return 0;

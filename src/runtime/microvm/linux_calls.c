@@ -155,8 +155,8 @@ void linux_destroy(linux_context *context) {
     for (size_t i = 0; i < context->n_mounts; i++) {
         platform_handle_close(context->mounts[i].handle);
     }
-    free(context->output.data);
-    free(context->errors.data);
+    kept_output_finish(&context->output);
+    kept_output_finish(&context->errors);
     free(context);
 }
 
@@ -273,45 +273,17 @@ bool linux_sleep_until(linux_context *context, uint64_t until_ns) {
 
 /* ---- output ---------------------------------------------------------------------------- */
 
-static bool make_room(linux_buffer *buffer, size_t length) {
-    if (buffer->capacity - buffer->length > length) { /* and a NUL */
-        return true;
-    }
-    size_t capacity = buffer->capacity < 4096 ? 4096 : buffer->capacity;
-    while (capacity - buffer->length <= length) {
-        if (capacity > SIZE_MAX / 2) {
-            return false;
-        }
-        capacity *= 2;
-    }
-    char *grown = realloc(buffer->data, capacity);
-    if (!grown) {
-        return false;
-    }
-    buffer->data = grown;
-    buffer->capacity = capacity;
-    return true;
-}
-
-bool linux_buffer_add(linux_context *context, linux_buffer *buffer, const uint8_t *bytes,
+bool linux_buffer_add(linux_context *context, kept_output *buffer, const uint8_t *bytes,
                       size_t length) {
     uint64_t used = (uint64_t)context->output.length + context->errors.length;
-    uint64_t left = context->options.output_bytes - used; /* never more than the limit is kept */
-    size_t kept = length <= left ? length : (size_t)left;
-    if (!make_room(buffer, kept)) {
-        linux_finish(context, LINUX_NO_MEMORY);
-        return false;
-    }
-    if (kept > 0) {
-        memcpy(buffer->data + buffer->length, bytes, kept);
-    }
-    buffer->length += kept;
-    buffer->data[buffer->length] = '\0';
+    size_t kept = 0;
+    kept_output_result result =
+        kept_output_add(buffer, bytes, length, context->options.output_bytes - used, &kept);
     context->bytes_out += kept;
-    if (kept < length) {
-        linux_finish(context, LINUX_OUTPUT);
+    if (result != KEPT_ALL) {
+        linux_finish(context, result == KEPT_NOTHING ? LINUX_NO_MEMORY : LINUX_OUTPUT);
     }
-    return kept == length;
+    return result == KEPT_ALL;
 }
 
 /* ---- what was done --------------------------------------------------------------------- */
@@ -328,9 +300,8 @@ bool linux_thread_ended(const linux_context *context) {
     return context->thread_ended;
 }
 
-static linux_bytes bytes_of(const linux_buffer *buffer) {
-    static char nothing[1];
-    return (linux_bytes){buffer->data ? buffer->data : nothing, buffer->length};
+static linux_bytes bytes_of(const kept_output *buffer) {
+    return (linux_bytes){kept_output_text(buffer), buffer->length};
 }
 
 linux_bytes linux_output(const linux_context *context) {

@@ -3,6 +3,7 @@
 #ifndef RUNTIME_MICROVM_LINUX_INTERNAL_H
 #define RUNTIME_MICROVM_LINUX_INTERNAL_H
 
+#include "runtime/kept_output.h"
 #include "runtime/microvm/linux_calls.h"
 
 /* Errnos of Linux. */
@@ -139,11 +140,6 @@ typedef struct linux_mount {
     bool writable;
 } linux_mount;
 
-typedef struct linux_buffer {
-    char *data;
-    size_t length, capacity;
-} linux_buffer;
-
 /* struct kernel_sigaction of x86-64 */
 typedef struct linux_signal_action {
     uint64_t handler, flags, restorer, mask;
@@ -164,7 +160,7 @@ struct linux_context {
     uint64_t signal_stack[3];
     uint32_t file_mask; /* umask */
     uint64_t n_serials;
-    linux_buffer output, errors;
+    kept_output output, errors;
     linux_end end;
     uint32_t code;
     bool thread_ended;
@@ -190,7 +186,7 @@ bool linux_sleep_until(linux_context *context, uint64_t until_ns);
 /* Notes a refusal of the call that runs. */
 void linux_refuse(linux_context *context, const char *kind);
 /* Keeps output up to the limit; false: the guest has ended. */
-bool linux_buffer_add(linux_context *context, linux_buffer *buffer, const uint8_t *bytes,
+bool linux_buffer_add(linux_context *context, kept_output *buffer, const uint8_t *bytes,
                       size_t length);
 int64_t linux_space_error(linux_context *context, space_result result);
 

@@ -35,8 +35,8 @@ void wasi_destroy(wasi_context *context) {
         return;
     }
     wasi_descriptors_close(context);
-    free(context->output.data);
-    free(context->errors.data);
+    kept_output_finish(&context->output);
+    kept_output_finish(&context->errors);
     free(context);
 }
 
@@ -101,45 +101,17 @@ uint64_t wasi_slice_ns(const wasi_context *context, uint64_t wanted_ns) {
 
 /* ---- output ---------------------------------------------------------------------------- */
 
-static bool make_room(wasi_buffer *buffer, size_t length) {
-    if (buffer->capacity - buffer->length > length) { /* and a NUL */
-        return true;
-    }
-    size_t capacity = buffer->capacity < 4096 ? 4096 : buffer->capacity;
-    while (capacity - buffer->length <= length) {
-        if (capacity > SIZE_MAX / 2) {
-            return false;
-        }
-        capacity *= 2;
-    }
-    char *grown = realloc(buffer->data, capacity);
-    if (!grown) {
-        return false;
-    }
-    buffer->data = grown;
-    buffer->capacity = capacity;
-    return true;
-}
-
-bool wasi_buffer_add(wasi_context *context, wasi_buffer *buffer, const uint8_t *bytes,
+bool wasi_buffer_add(wasi_context *context, kept_output *buffer, const uint8_t *bytes,
                      size_t length) {
     uint64_t used = (uint64_t)context->output.length + context->errors.length;
-    uint64_t left = context->options.output_bytes - used; /* never more than the limit is kept */
-    size_t kept = length <= left ? length : (size_t)left;
-    if (!make_room(buffer, kept)) {
-        wasi_finish(context, WASI_NO_MEMORY);
-        return false;
-    }
-    if (kept > 0) {
-        memcpy(buffer->data + buffer->length, bytes, kept);
-    }
-    buffer->length += kept;
-    buffer->data[buffer->length] = '\0';
+    size_t kept = 0;
+    kept_output_result result =
+        kept_output_add(buffer, bytes, length, context->options.output_bytes - used, &kept);
     context->bytes_out += kept;
-    if (kept < length) {
-        wasi_finish(context, WASI_OUTPUT);
+    if (result != KEPT_ALL) {
+        wasi_finish(context, result == KEPT_NOTHING ? WASI_NO_MEMORY : WASI_OUTPUT);
     }
-    return kept == length;
+    return result == KEPT_ALL;
 }
 
 /* ---- what was done --------------------------------------------------------------------- */
@@ -152,9 +124,8 @@ uint32_t wasi_exit_code(const wasi_context *context) {
     return context->exit_code;
 }
 
-static wasi_bytes bytes_of(const wasi_buffer *buffer) {
-    static char nothing[1];
-    return (wasi_bytes){buffer->data ? buffer->data : nothing, buffer->length};
+static wasi_bytes bytes_of(const kept_output *buffer) {
+    return (wasi_bytes){kept_output_text(buffer), buffer->length};
 }
 
 wasi_bytes wasi_output(const wasi_context *context) {

@@ -40,7 +40,7 @@ static wasi_errno append_file(wasi_context *context, wasi_descriptor *row, uint6
 
 static wasi_errno write_stream(wasi_context *context, wasi_descriptor *row, uint64_t position,
                                wasi_slice part, size_t *done) {
-    wasi_buffer *buffer = row->kind == WASI_KIND_OUTPUT ? &context->output : &context->errors;
+    kept_output *buffer = row->kind == WASI_KIND_OUTPUT ? &context->output : &context->errors;
     (void)position;
     *done = wasi_buffer_add(context, buffer, part.bytes, part.length) ? part.length : 0;
     return WASI_SUCCESS;

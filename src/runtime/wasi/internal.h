@@ -3,6 +3,7 @@
 #ifndef RUNTIME_WASI_INTERNAL_H
 #define RUNTIME_WASI_INTERNAL_H
 
+#include "runtime/kept_output.h"
 #include "runtime/wasi/wasi.h"
 
 typedef uint32_t wasi_errno;
@@ -152,17 +153,12 @@ typedef struct wasi_descriptor {
     wasi_reading *reading; /* of a folder, once it was read; or NULL */
 } wasi_descriptor;
 
-typedef struct wasi_buffer {
-    char *data;
-    size_t length, capacity;
-} wasi_buffer;
-
 struct wasi_context {
     wasi_options options;
     wasi_descriptor *descriptors;
     size_t n_rows; /* of the table, free ones included */
     uint32_t n_opened;
-    wasi_buffer output, errors;
+    kept_output output, errors;
     wasi_end end;
     uint32_t exit_code;
     const wasi_function *running;
@@ -185,7 +181,7 @@ uint64_t wasi_slice_ns(const wasi_context *context, uint64_t wanted_ns);
 /* Notes a refusal of the call that runs. */
 void wasi_refuse(wasi_context *context, const char *kind);
 /* Keeps output up to the limit; false: the guest has ended. */
-bool wasi_buffer_add(wasi_context *context, wasi_buffer *buffer, const uint8_t *bytes,
+bool wasi_buffer_add(wasi_context *context, kept_output *buffer, const uint8_t *bytes,
                      size_t length);
 
 /* ---- guest_memory.c -------------------------------------------------------------------- */
