@@ -148,14 +148,14 @@ static tars_status make_clock(vmm_machine *m, tars_error *err) {
         was_blocked = sigismember(&before, m->tick) == 1;
     }
     m->is_masked = true;
-    struct {
-        struct kvm_signal_mask head;
-        uint64_t bits; /* as the kernel has them */
-    } mask;
     sigset_t open = before;
     (void)sigdelset(&open, m->tick);
-    mask.head.len = sizeof mask.bits;
-    memcpy(&mask.bits, &open, sizeof mask.bits);
+    enum { MASK_BYTES = 8 }; /* as the kernel has them */
+    union {
+        struct kvm_signal_mask head;
+        uint8_t bytes[sizeof(struct kvm_signal_mask) + MASK_BYTES];
+    } mask = {.head = {.len = MASK_BYTES}};
+    memcpy(mask.bytes + sizeof(struct kvm_signal_mask), &open, MASK_BYTES);
     if (ioctl(m->cpu, KVM_SET_SIGNAL_MASK, &mask) != 0) {
         return fail(err, "cannot set the signals of a virtual processor");
     }
@@ -300,20 +300,22 @@ static void set_system(struct kvm_sregs *s, const vmm_tables *t) {
 }
 
 static tars_status set_call_entry(const vmm_machine *m, const vmm_tables *t, tars_error *err) {
-    struct {
+    enum { N_MSRS = 3 };
+    union {
         struct kvm_msrs head;
-        struct kvm_msr_entry entries[3];
-    } msrs = {.head = {.nmsrs = 3}};
+        uint8_t bytes[sizeof(struct kvm_msrs) + N_MSRS * sizeof(struct kvm_msr_entry)];
+    } msrs = {.head = {.nmsrs = N_MSRS}};
     /* SYSRET takes its selectors from the same register, 16 and 8 above this base */
     uint64_t star = (uint64_t)t->kernel_code << 32 | (uint64_t)(uint16_t)(t->user_code - 16) << 48;
-    const uint64_t values[3] = {star, t->call_entry, FLAGS_CLEARED_BY_SYSCALL};
-    const uint32_t numbers[3] = {MSR_STAR, MSR_LSTAR, MSR_SFMASK};
-    for (int i = 0; i < 3; i++) {
-        msrs.entries[i].index = numbers[i];
-        msrs.entries[i].data = values[i];
-    }
-    return ioctl(m->cpu, KVM_SET_MSRS, &msrs) == 3 ? TARS_OK
-                                                   : fail(err, "cannot set where SYSCALL leads");
+    const struct kvm_msr_entry entries[N_MSRS] = {
+        {.index = MSR_STAR, .data = star},
+        {.index = MSR_LSTAR, .data = t->call_entry},
+        {.index = MSR_SFMASK, .data = FLAGS_CLEARED_BY_SYSCALL},
+    };
+    memcpy(msrs.bytes + sizeof(struct kvm_msrs), entries, sizeof entries);
+    return ioctl(m->cpu, KVM_SET_MSRS, &msrs) == N_MSRS
+               ? TARS_OK
+               : fail(err, "cannot set where SYSCALL leads");
 }
 
 static tars_status kvm_start(vmm_machine *m, const vmm_tables *tables, uint64_t rip, uint64_t rsp,
