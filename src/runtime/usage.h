@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { RUNTIME_MAX_CALLS = 80, RUNTIME_MAX_VIOLATIONS = 72, RUNTIME_NAME_BYTES = 40 };
+enum { RUNTIME_MAX_CALLS = 160, RUNTIME_MAX_VIOLATIONS = 72, RUNTIME_NAME_BYTES = 40 };
 
 /* A call of the guest to its host. */
 typedef struct runtime_call {
