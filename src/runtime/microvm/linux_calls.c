@@ -37,6 +37,8 @@ static const linux_row rows[LINUX_NUMBERS] = {
     [425] = {.name = "io_uring_setup"},
 };
 
+_Static_assert((int)RUNTIME_MAX_CALLS >= 160, "each row that is counted finds room in the usage");
+
 const linux_row *linux_find(uint64_t number) {
     return number < LINUX_NUMBERS && rows[number].name ? &rows[number] : NULL;
 }
