@@ -68,7 +68,7 @@ for i = 2, #values do sorted = sorted and values[i - 1] <= values[i] end
 print("sorted", sorted, #values, values[1], values[#values])
 """,
     "files.lua": """
-local path = "/work/made.txt"
+local path = "/here/made.txt"
 local file = assert(io.open(path, "w"))
 for i = 1, 100 do file:write("line ", i, "\\n") end
 assert(file:close())
@@ -77,10 +77,10 @@ for line in io.lines(path) do count, bytes = count + 1, bytes + #line end
 file = assert(io.open(path, "a+"))
 print(count, bytes, file:seek("end"), file:seek("set", 5), file:read("l"))
 file:close()
-assert(os.rename(path, "/work/moved.txt"))
-print(io.type(io.open("/work/moved.txt")), io.open(path))
-assert(os.remove("/work/moved.txt"))
-print(io.open("/work/moved.txt"))
+assert(os.rename(path, "/here/moved.txt"))
+print(io.type(io.open("/here/moved.txt")), io.open(path))
+assert(os.remove("/here/moved.txt"))
+print(io.open("/here/moved.txt"))
 """,
     "stdin.lua": """
 local sum, lines = 0, 0
@@ -103,8 +103,8 @@ sorted\ttrue\t2000\t48271\t2145332246
 """
 LUA_FILES_OUTPUT = """\
 100\t692\t792\t5\t1
-file\tnil\t/work/made.txt: No such file or directory\t44
-nil\t/work/moved.txt: No such file or directory\t44
+file\tnil\t/here/made.txt: No such file or directory\t44
+nil\t/here/moved.txt: No such file or directory\t44
 """
 
 SQL_CREATE = """
@@ -139,7 +139,7 @@ with recursive n(i) as (select 1 union all select i + 1 from n) select count(*) 
 """
 SQL_AFTERWARDS = "pragma integrity_check; select count(*), min(price), max(length(title)) from books;"
 
-WORK, WORK_RO, DATA, DATA_RO = "work::/work", "work::/work:ro", "data::/data", "data::/data:ro"
+WORK, WORK_RO, DATA, DATA_RO = "work::/here", "work::/here:ro", "data::/data", "data::/data:ro"
 PATH_OPEN = ("path/path_open",)
 LIMIT = dict(status="limit", exit_code=-1)  # ended at it
 
@@ -181,11 +181,11 @@ CASES = [
          stdout="ok\n1000|0.25|10\n"),
     # Lua: work, its channels, its limits
     Case("lua_version", "lua", ("-v",), stdout=re.compile(r"Lua 5\.\d.*\n")),
-    Case("lua_works", "lua", ("/work/work.lua",), (WORK_RO,), ("--env", "LUA_PATH=/work/?.lua"),
+    Case("lua_works", "lua", ("/here/work.lua",), (WORK_RO,), ("--env", "LUA_PATH=/here/?.lua"),
          stdout=LUA_WORK),
     Case("lua_strict", "lua", ("-e", "print(6 * 7)"), options=("--profile", "strict"), stdout="42\n"),
-    Case("lua_files", "lua", ("/work/files.lua",), (WORK,), stdout=LUA_FILES_OUTPUT),
-    Case("lua_stdin", "lua", ("/work/stdin.lua",), (WORK_RO,), stdin="1\n2\nx\n39.5", stdout="4\t42.5\n"),
+    Case("lua_files", "lua", ("/here/files.lua",), (WORK,), stdout=LUA_FILES_OUTPUT),
+    Case("lua_stdin", "lua", ("/here/stdin.lua",), (WORK_RO,), stdin="1\n2\nx\n39.5", stdout="4\t42.5\n"),
     Case("lua_script_on_stdin", "lua", ("-", "a", "b"), stdin="print(#arg, ...)", stdout="2\ta\tb\n"),
     Case("lua_environment", "lua", ("-e", "print(os.getenv('COLOUR'), os.getenv('PATH'), os.getenv('HOME'))"),
          options=("--env", "COLOUR=blue"), stdout="blue\tnil\tnil\n"),
@@ -210,21 +210,21 @@ CASES = [
          stdout=re.compile(r"nil\t/etc/passwd: .*\n")),
     Case("path_of_the_guest", "lua", ("-e", "print(io.open('/etc/passwd'))"), ("work::/",),
          stdout="nil\t/etc/passwd: No such file or directory\t44\n"),
-    Case("path_up", "lua", ("-e", "print(io.open('/work/../../../../../../etc/passwd'))"), (WORK,),
+    Case("path_up", "lua", ("-e", "print(io.open('/here/../../../../../../etc/passwd'))"), (WORK,),
          stdout=re.compile(r"nil\t.*\t76\n"), refused=PATH_OPEN),
     Case("path_up_from_the_top", "lua", ("-e", "print(io.open('../../etc/passwd'))"), ("work::/",),
          stdout=re.compile(r"nil\t.*\t76\n"), refused=PATH_OPEN),
-    Case("path_by_a_link", "lua", ("-e", "print(io.open('/work/link-to-passwd'))"), (WORK,),
+    Case("path_by_a_link", "lua", ("-e", "print(io.open('/here/link-to-passwd'))"), (WORK,),
          stdout=re.compile(r"nil\t.*\t76\n"), refused=PATH_OPEN),
-    Case("path_by_a_folder_link", "lua", ("-e", "print(io.open('/work/link-to-etc/passwd'))"), (WORK,),
+    Case("path_by_a_folder_link", "lua", ("-e", "print(io.open('/here/link-to-etc/passwd'))"), (WORK,),
          stdout=re.compile(r"nil\t.*\t76\n"), refused=PATH_OPEN),
-    Case("path_and_failure", "lua", ("-e", "assert(io.open('/work/link-to-passwd'))"), (WORK,),
+    Case("path_and_failure", "lua", ("-e", "assert(io.open('/here/link-to-passwd'))"), (WORK,),
          status="denied", exit_code=1, stderr="lua: ", refused=PATH_OPEN),
-    Case("path_read_only", "lua", ("-e", "print(io.open('/work/new', 'w'))"), (WORK_RO,),
+    Case("path_read_only", "lua", ("-e", "print(io.open('/here/new', 'w'))"), (WORK_RO,),
          stdout=re.compile(r"nil\t.*\t69\n"), refused=PATH_OPEN),
-    Case("path_removed", "lua", ("-e", "print(os.remove('/work/work.lua'))"), (WORK_RO,),
+    Case("path_removed", "lua", ("-e", "print(os.remove('/here/work.lua'))"), (WORK_RO,),
          stdout=re.compile(r"nil\t.*\n"), refused=("path/path_unlink_file",)),
-    Case("path_moved_out", "lua", ("-e", "print(os.rename('/work/work.lua', '/work/../moved.lua'))"), (WORK,),
+    Case("path_moved_out", "lua", ("-e", "print(os.rename('/here/work.lua', '/here/../moved.lua'))"), (WORK,),
          stdout=re.compile(r"nil\t.*\t76\n"), refused=("path/path_rename",)),
     # minigzip: files; its standard channels carry bytes and are tested below
     Case("gzip_compresses_a_file", "minigzip", ("-9", "/data/text"), (DATA,)),
