@@ -5,9 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const uint64_t ASK_EVERY_NS = 1000000;
-static const uint64_t SLICE_NS = 5000000;
-
 /* ---- the table ------------------------------------------------------------------------- */
 
 #define BASE_ROW(number, name) [number] = {#name, LINUX_SET_BASE, call_##name},
@@ -221,30 +218,16 @@ int64_t linux_space_error(linux_context *context, space_result result) {
 
 bool linux_pulse(linux_context *context) {
     const linux_options *o = &context->options;
-    if (o->deadline_ns == 0 && !o->goes_on) {
-        return context->end == LINUX_RUNS;
-    }
-    uint64_t now = platform_clock_ns();
-    if (o->deadline_ns != 0 && now >= o->deadline_ns) {
-        linux_finish(context, LINUX_TIME);
-    } else if (o->goes_on && now - context->asked_ns >= ASK_EVERY_NS) {
-        context->asked_ns = now;
-        if (!o->goes_on(o->user)) {
-            linux_finish(context, LINUX_STOPPED);
-        }
+    request_clock_state state =
+        request_clock_look(o->deadline_ns, o->goes_on, o->user, &context->asked_ns);
+    if (state != REQUEST_GOES_ON) {
+        linux_finish(context, state == REQUEST_TIME_IS_OVER ? LINUX_TIME : LINUX_STOPPED);
     }
     return context->end == LINUX_RUNS;
 }
 
 uint64_t linux_slice_ns(const linux_context *context, uint64_t wanted_ns) {
-    uint64_t deadline = context->options.deadline_ns;
-    uint64_t now = platform_clock_ns();
-    uint64_t slice = wanted_ns < SLICE_NS ? wanted_ns : SLICE_NS;
-    if (deadline == 0 || slice == 0) {
-        return slice;
-    }
-    uint64_t left = deadline > now ? deadline - now : 0;
-    return slice < left ? slice : left;
+    return request_clock_slice_ns(context->options.deadline_ns, wanted_ns);
 }
 
 void linux_nap(linux_context *context, uint64_t duration_ns) {

@@ -5,6 +5,7 @@
 
 #include "runtime/kept_output.h"
 #include "runtime/microvm/linux_calls.h"
+#include "runtime/request_clock.h"
 
 /* Errnos of Linux. */
 enum {

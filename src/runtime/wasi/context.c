@@ -3,9 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const uint64_t ASK_EVERY_NS = 1000000;
-static const uint64_t SLICE_NS = 5000000;
-
 tars_status wasi_create(const wasi_options *options, wasi_context **out, tars_error *err) {
     *out = NULL;
     wasi_context *context = calloc(1, sizeof *context);
@@ -73,30 +70,16 @@ void wasi_refuse(wasi_context *context, const char *kind) {
 
 bool wasi_pulse(wasi_context *context) {
     const wasi_options *o = &context->options;
-    if (o->deadline_ns == 0 && !o->goes_on) {
-        return context->end == WASI_RUNS;
-    }
-    uint64_t now = platform_clock_ns();
-    if (o->deadline_ns != 0 && now >= o->deadline_ns) {
-        wasi_finish(context, WASI_TIME);
-    } else if (o->goes_on && now - context->asked_ns >= ASK_EVERY_NS) {
-        context->asked_ns = now;
-        if (!o->goes_on(o->user)) {
-            wasi_finish(context, WASI_STOPPED);
-        }
+    request_clock_state state =
+        request_clock_look(o->deadline_ns, o->goes_on, o->user, &context->asked_ns);
+    if (state != REQUEST_GOES_ON) {
+        wasi_finish(context, state == REQUEST_TIME_IS_OVER ? WASI_TIME : WASI_STOPPED);
     }
     return context->end == WASI_RUNS;
 }
 
 uint64_t wasi_slice_ns(const wasi_context *context, uint64_t wanted_ns) {
-    uint64_t deadline = context->options.deadline_ns;
-    uint64_t now = platform_clock_ns();
-    uint64_t slice = wanted_ns < SLICE_NS ? wanted_ns : SLICE_NS;
-    if (deadline == 0 || slice == 0) {
-        return slice;
-    }
-    uint64_t left = deadline > now ? deadline - now : 0;
-    return slice < left ? slice : left;
+    return request_clock_slice_ns(context->options.deadline_ns, wanted_ns);
 }
 
 /* ---- output ---------------------------------------------------------------------------- */

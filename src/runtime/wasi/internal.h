@@ -4,6 +4,7 @@
 #define RUNTIME_WASI_INTERNAL_H
 
 #include "runtime/kept_output.h"
+#include "runtime/request_clock.h"
 #include "runtime/wasi/wasi.h"
 
 typedef uint32_t wasi_errno;
