@@ -62,7 +62,8 @@ static const option exec_rows[] = {
      .minimum = 1,
      .offset = offsetof(exec_values, stack_bytes),
      .value_name = "SIZE",
-     .help = "most stack in wasm, rounded down to a power of two; 1MiB when left out"},
+     .help = "most stack in wasm (rounded down to a power of two) and microvm; 1MiB when left "
+             "out"},
     {.name = "table-elements",
      .type = OPTION_UINT64,
      .offset = offsetof(exec_values, table_elements),

@@ -63,6 +63,9 @@ setup() {
     expect_json "d['usage']['memory_peak_bytes'] <= 4 * 1024 * 1024"
     capture "$TARS" exec --runtime microvm --json --memory 64KiB "$SAY"
     expect_status 4
+    capture "$TARS" exec --runtime microvm --stack 18446744073709551615 "$SAY"
+    expect_status 4
+    expect_error "limit: memory"
 }
 
 @test "what is no static program is told" {

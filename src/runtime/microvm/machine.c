@@ -262,11 +262,12 @@ static tars_status run_loop(machine *m, tars_error *err) {
 static tars_status load(machine *m, const machine_program *program, uint64_t *entry,
                         uint64_t *stack_pointer, tars_error *err) {
     elf_image image;
+    uint64_t stack_bytes = m->limits->stack_bytes; /* more than the memory is refused as memory */
+    stack_bytes = stack_bytes < m->ram_bytes ? stack_bytes : m->ram_bytes;
     elf_start start = {.arguments = program->arguments,
                        .environment = program->environment,
                        .program = GUEST_NAME,
-                       .stack_bytes =
-                           (m->limits->stack_bytes + PAGE_BYTES - 1) / PAGE_BYTES * PAGE_BYTES};
+                       .stack_bytes = (stack_bytes + PAGE_BYTES - 1) / PAGE_BYTES * PAGE_BYTES};
     tars_status status = elf_read(program->bytes, program->length, program->name, &image, err);
     if (status == TARS_OK) {
         status = elf_load(&image, &m->space, err);
