@@ -1,10 +1,12 @@
 /* Virtual machines without devices, as a table of functions for each way of having them. A machine
- * has memory slots and one processor that starts in ring 3 of 64-bit mode; what it asks of its host
+ * has memory slots and processors that start in ring 3 of 64-bit mode; what they ask of their host
  * are writes to one port.
  *
- * Ownership: create to destroy; memory that is mapped is the caller's and outlives the mapping. A
- * machine is used by the thread that made it; kick by any thread, none of which may do so when
- * it is destroyed. While a thread has machines, one real-time signal is blocked in it. */
+ * Ownership: create to destroy; a machine's processors go before it. Memory that is mapped is the
+ * caller's and outlives the mapping.
+ * Threads: a machine's functions are called by one thread at a time. A processor is run by the
+ * thread that attached it, in which one real-time signal is blocked until it is detached; only
+ * kick may be called by others, none of which may do so when the processor is destroyed. */
 #ifndef PLATFORM_VMM_H
 #define PLATFORM_VMM_H
 
@@ -15,6 +17,10 @@
 #include <stdint.h>
 
 typedef struct vmm_machine vmm_machine;
+typedef struct vmm_processor vmm_processor;
+/* All that a processor holds: general, system, control, debug and vector registers,
+ * model-specific registers and pending events. */
+typedef struct vmm_state vmm_state;
 
 /* General registers in the order of their numbers in instructions. */
 enum {
@@ -38,7 +44,9 @@ typedef struct vmm_registers {
     uint64_t rip, rflags;
 } vmm_registers;
 
-/* Where the processor finds its tables, all guest addresses that only the host writes. */
+enum { VMM_MAX_PROCESSORS = 64 };
+
+/* Where a processor finds its tables, all guest addresses that only the host writes. */
 typedef struct vmm_tables {
     uint64_t page_table; /* physical */
     uint64_t gdt, idt, tss;
@@ -74,18 +82,31 @@ typedef struct vmm_functions {
      * processor knows of pages of a slot that is taken away or changed is forgotten. */
     tars_status (*map)(vmm_machine *machine, unsigned slot, uint64_t guest_address, void *host,
                        size_t size_bytes, bool read_only, tars_error *err);
-    /* Once, after the memory is there: ring 3, ready to run at rip with rsp. */
-    tars_status (*start)(vmm_machine *machine, const vmm_tables *tables, uint64_t rip, uint64_t rsp,
-                         tars_error *err);
+    /* Up to VMM_MAX_PROCESSORS, each after the memory of the tables is there. */
+    tars_status (*processor_create)(vmm_machine *machine, vmm_processor **out, tars_error *err);
+    void (*processor_destroy)(vmm_processor *processor); /* detached */
+    /* Ring 3, ready to run at rip with rsp, all other registers 0. */
+    tars_status (*start)(vmm_processor *processor, const vmm_tables *tables, uint64_t rip,
+                         uint64_t rsp, tars_error *err);
+    /* Between runs. A state may be loaded into processors of any machine of this host, any number
+     * of times, and then stands for start. */
+    tars_status (*save)(vmm_processor *processor, vmm_state **out, tars_error *err);
+    tars_status (*load)(vmm_processor *processor, const vmm_state *state, tars_error *err);
+    void (*state_destroy)(vmm_state *state);
+    /* The calling thread will run it. */
+    tars_status (*attach)(vmm_processor *processor, tars_error *err);
+    void (*detach)(vmm_processor *processor);
     /* Runs until something is to be done, at most about slice_ns. */
-    tars_status (*run)(vmm_machine *machine, uint64_t slice_ns, vmm_exit *out, tars_error *err);
+    tars_status (*run)(vmm_processor *processor, uint64_t slice_ns, vmm_exit *out, tars_error *err);
     /* As they are since the last exit; changes hold from the next run on. */
-    vmm_registers *(*registers)(vmm_machine *machine);
-    /* The bases of FS and GS. */
-    tars_status (*set_segment_bases)(vmm_machine *machine, uint64_t fs, uint64_t gs,
-                                     tars_error *err);
+    vmm_registers *(*registers)(vmm_processor *processor);
+    /* The bases of FS and GS, from the next run on. */
+    void (*set_segment_bases)(vmm_processor *processor, uint64_t fs, uint64_t gs);
+    /* Another first table from the next run on; what was known of pages is forgotten, but for
+     * tables at addresses that were tables before. */
+    void (*set_page_table)(vmm_processor *processor, uint64_t page_table);
     /* The next run, or the one that goes on, ends with KICKED. */
-    void (*kick)(vmm_machine *machine);
+    void (*kick)(vmm_processor *processor);
 } vmm_functions;
 
 /* The best of this system; NULL when it has none in this version. */

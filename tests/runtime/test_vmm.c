@@ -13,6 +13,7 @@ enum { RAM_BYTES = 1 << 20, CODE_AT = 0x10000, STACK_TOP = 0x20000, STACK_PAGES 
 typedef struct bench {
     const vmm_functions *vmm;
     vmm_machine *machine;
+    vmm_processor *processor;
     pages pages;
     uint8_t *ram;
 } bench;
@@ -56,8 +57,14 @@ static bool begin(bench *b, const void *code, size_t length) {
                              false, &err);
     }
     if (status == TARS_OK) {
+        status = b->vmm->processor_create(b->machine, &b->processor, &err);
+    }
+    if (status == TARS_OK) {
+        status = b->vmm->attach(b->processor, &err);
+    }
+    if (status == TARS_OK) {
         pages_tables(&b->pages, &tables);
-        status = b->vmm->start(b->machine, &tables, CODE_AT, STACK_TOP, &err);
+        status = b->vmm->start(b->processor, &tables, CODE_AT, STACK_TOP, &err);
     }
     if (status != TARS_OK) {
         check_fail(__FILE__, __LINE__, "%s: %s", err.message, err.cause);
@@ -66,6 +73,10 @@ static bool begin(bench *b, const void *code, size_t length) {
 }
 
 static void end(bench *b) {
+    if (b->processor) {
+        b->vmm->detach(b->processor);
+        b->vmm->processor_destroy(b->processor);
+    }
     if (b->machine) {
         b->vmm->destroy(b->machine);
     }
@@ -78,14 +89,14 @@ static void end(bench *b) {
 static vmm_exit run(bench *b, uint64_t slice_ns) {
     tars_error err = {.message = ""};
     vmm_exit out = {.kind = VMM_EXIT_OTHER};
-    if (b->vmm->run(b->machine, slice_ns, &out, &err) != TARS_OK) {
+    if (b->vmm->run(b->processor, slice_ns, &out, &err) != TARS_OK) {
         check_fail(__FILE__, __LINE__, "%s: %s", err.message, err.cause);
     }
     return out;
 }
 
 static void finish_call(bench *b, const vmm_exit *e, uint64_t result) {
-    vmm_registers *r = b->vmm->registers(b->machine);
+    vmm_registers *r = b->vmm->registers(b->processor);
     r->general[VMM_RAX] = result;
     if (!e->in_supervisor) {
         r->rip = r->general[VMM_RCX];
@@ -101,7 +112,7 @@ static void calls_reach_the_host(void) {
                                    0x83, 0xC0, 1, 0x48, 0x89, 0xC7, 0xB8, 8, 0, 0, 0,    0x0F, 5};
     bench b;
     if (begin(&b, code, sizeof code)) {
-        const vmm_registers *r = b.vmm->registers(b.machine);
+        const vmm_registers *r = b.vmm->registers(b.processor);
         vmm_exit e = run(&b, SECOND_NS);
         CHECK_INT(e.kind, VMM_EXIT_PORT);
         CHECK_INT(e.port, PORT_CALL);
@@ -163,6 +174,50 @@ static void faults_are_told(void) {
     }
 }
 
+/* A saved processor goes on in another machine, twice, with its own memory. */
+static void states_are_kept(void) {
+    /* mov $7,%eax; movq %rax,%xmm9; push %rax; mov %fs:0,%rsi; syscall;
+     * movq %xmm9,%rdi; pop %rdx; mov %fs:0,%r8; syscall */
+    static const uint8_t code[] = {0xB8, 7,    0,    0,    0,    0x66, 0x4C, 0x0F, 0x6E, 0xC8,
+                                   0x50, 0x64, 0x48, 0x8B, 0x34, 0x25, 0,    0,    0,    0,
+                                   0x0F, 5,    0x66, 0x4C, 0x0F, 0x7E, 0xCF, 0x5A, 0x64, 0x4C,
+                                   0x8B, 0x04, 0x25, 0,    0,    0,    0,    0x0F, 5};
+    bench first, other;
+    tars_error err = {.message = ""};
+    vmm_state *state = NULL;
+    if (!begin(&first, code, sizeof code)) {
+        end(&first);
+        return;
+    }
+    const uint64_t base = STACK_TOP - 64;
+    memcpy(first.ram + base, "12345678", 8);
+    first.vmm->set_segment_bases(first.processor, base, 0);
+    vmm_exit e = run(&first, SECOND_NS);
+    CHECK_INT(e.kind, VMM_EXIT_PORT);
+    finish_call(&first, &e, 99);
+    CHECK_INT(first.vmm->save(first.processor, &state, &err), TARS_OK);
+    for (int i = 0; i < 2 && state; i++) {
+        if (begin(&other, code, sizeof code)) {
+            memcpy(other.ram, first.ram, RAM_BYTES);
+            memcpy(other.ram + base, i == 0 ? "abcdefgh" : "ABCDEFGH", 8);
+            CHECK_INT(other.vmm->load(other.processor, state, &err), TARS_OK);
+            const vmm_registers *r = other.vmm->registers(other.processor);
+            e = run(&other, SECOND_NS);
+            CHECK_INT(e.kind, VMM_EXIT_PORT);
+            CHECK_INT(e.port, PORT_CALL);
+            CHECK_INT(r->general[VMM_RAX], 99);
+            CHECK_INT(r->general[VMM_RDI], 7);
+            CHECK_INT(r->general[VMM_RDX], 7);
+            CHECK_INT(r->general[VMM_RSP], STACK_TOP);
+            CHECK(memcmp(&r->general[VMM_RSI], "12345678", 8) == 0);
+            CHECK(memcmp(&r->general[VMM_R8], i == 0 ? "abcdefgh" : "ABCDEFGH", 8) == 0);
+        }
+        end(&other);
+    }
+    first.vmm->state_destroy(state);
+    end(&first);
+}
+
 static void loops_are_ended(void) {
     static const uint8_t code[] = {0xEB, 0xFE};
     bench b;
@@ -173,10 +228,10 @@ static void loops_are_ended(void) {
             double took_ms = (double)(platform_clock_ns() - begin_ns) / 1e6;
             CHECK_INT(e.kind, VMM_EXIT_KICKED);
             CHECK(took_ms < 2000);
-            CHECK_INT(b.vmm->registers(b.machine)->rip, CODE_AT);
+            CHECK_INT(b.vmm->registers(b.processor)->rip, CODE_AT);
             printf("    a loop of 5 ms ended after %.1f ms\n", took_ms);
         }
-        b.vmm->kick(b.machine);
+        b.vmm->kick(b.processor);
         vmm_exit e = run(&b, SECOND_NS);
         CHECK_INT(e.kind, VMM_EXIT_KICKED);
     }
@@ -186,7 +241,7 @@ static void loops_are_ended(void) {
 static void kick_soon(void *argument) {
     bench *b = argument;
     platform_sleep_ns(20000000);
-    b->vmm->kick(b->machine);
+    b->vmm->kick(b->processor);
 }
 
 static void other_threads_end_it(void) {
@@ -206,9 +261,8 @@ static void other_threads_end_it(void) {
 }
 
 static const check_test table[] = {
-    {"calls reach the host", calls_reach_the_host},
-    {"faults are told", faults_are_told},
-    {"loops are ended", loops_are_ended},
+    {"calls reach the host", calls_reach_the_host}, {"faults are told", faults_are_told},
+    {"states are kept", states_are_kept},           {"loops are ended", loops_are_ended},
     {"other threads end it", other_threads_end_it},
 };
 CHECK_MAIN(table)

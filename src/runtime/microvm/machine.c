@@ -23,6 +23,7 @@ static const uint64_t SLICE_NS = 5000000;
 typedef struct machine {
     const vmm_functions *vmm;
     vmm_machine *vm;
+    vmm_processor *processor; /* attached to the thread that runs the machine */
     pages pages;
     space space;
     uint8_t *ram;
@@ -33,8 +34,6 @@ typedef struct machine {
     const linux_options *options;
     linux_context *calls;
     machine_result *result;
-    tars_status status; /* of what a call of the guest needed of the machine */
-    tars_error *err;
 } machine;
 
 /* ---- memory ------------------------------------------------------------------------------ */
@@ -114,8 +113,8 @@ static bool set_thread_base(void *user, uint64_t address) {
         return false;
     }
     m->thread_base = address;
-    m->status = m->vmm->set_segment_bases(m->vm, address, 0, m->err);
-    return m->status == TARS_OK;
+    m->vmm->set_segment_bases(m->processor, address, 0);
+    return true;
 }
 
 static uint64_t get_thread_base(void *user) {
@@ -177,11 +176,11 @@ static void take_other(machine *m, const char *what, uint64_t number) {
 
 /* False: the guest is at its end. */
 static bool answer_call(machine *m, const vmm_exit *e) {
-    vmm_registers *r = m->vmm->registers(m->vm);
+    vmm_registers *r = m->vmm->registers(m->processor);
     const uint64_t arguments[6] = {r->general[VMM_RDI], r->general[VMM_RSI], r->general[VMM_RDX],
                                    r->general[VMM_R10], r->general[VMM_R8],  r->general[VMM_R9]};
     int64_t result = linux_call(m->calls, r->general[VMM_RAX], arguments);
-    if (m->status != TARS_OK || linux_ended(m->calls) != LINUX_RUNS) {
+    if (linux_ended(m->calls) != LINUX_RUNS) {
         m->result->end = MACHINE_ENDED;
         return false;
     }
@@ -247,14 +246,14 @@ static tars_status run_loop(machine *m, tars_error *err) {
         vmm_exit e;
         tars_status status = m->is_stale ? forget(m, err) : TARS_OK;
         if (status == TARS_OK) {
-            status = m->vmm->run(m->vm, SLICE_NS, &e, err);
+            status = m->vmm->run(m->processor, SLICE_NS, &e, err);
         }
         if (status != TARS_OK) {
             return status;
         }
         goes_on = take_exit(m, &e);
     }
-    return m->status;
+    return TARS_OK;
 }
 
 /* ---- from a file to its end ---------------------------------------------------------------- */
@@ -294,9 +293,15 @@ static tars_status start(machine *m, const machine_program *program, tars_error 
         status = map_system(m, err);
     }
     if (status == TARS_OK) {
+        status = m->vmm->processor_create(m->vm, &m->processor, err);
+    }
+    if (status == TARS_OK) {
+        status = m->vmm->attach(m->processor, err);
+    }
+    if (status == TARS_OK) {
         pages_tables(&m->pages, &tables);
         tables.hides_time = m->options->clock_resolution_ns > 0;
-        status = m->vmm->start(m->vm, &tables, entry, stack_pointer, err);
+        status = m->vmm->start(m->processor, &tables, entry, stack_pointer, err);
     }
     m->is_stale = false; /* it knows nothing yet */
     return status;
@@ -305,6 +310,10 @@ static tars_status start(machine *m, const machine_program *program, tars_error 
 static void finish(machine *m) {
     m->result->memory_peak_bytes = space_peak_bytes(&m->space);
     m->result->n_memory_refused = m->space.n_refused;
+    if (m->processor) {
+        m->vmm->detach(m->processor);
+        m->vmm->processor_destroy(m->processor);
+    }
     if (m->vm) {
         m->vmm->destroy(m->vm);
     }
@@ -321,8 +330,7 @@ tars_status machine_run(const machine_program *program, const machine_limits *li
     uint64_t begin_ns = platform_clock_ns();
     *context = NULL;
     *out = (machine_result){.end = MACHINE_ENDED};
-    machine m = {
-        .vmm = platform_vmm(), .limits = limits, .options = options, .result = out, .err = err};
+    machine m = {.vmm = platform_vmm(), .limits = limits, .options = options, .result = out};
     const linux_machine own = {
         .user = &m, .set_thread_base = set_thread_base, .get_thread_base = get_thread_base};
     options->space = &m.space;
