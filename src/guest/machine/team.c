@@ -1,0 +1,121 @@
+#include "guest/machine/team.h"
+
+#include "engine/barrier.h"
+#include "platform/platform.h"
+
+#include <stdlib.h>
+
+enum {
+    STACK_BYTES = 256 << 10,
+    /* The block that FS points into: the library's code that workers run (copying) uses nothing of
+     * it but the canary. */
+    THREAD_BYTES = 8 << 10,
+    THREAD_BASE = 4 << 10,
+    SPINS_BEFORE_PARKING = 20000, /* some hundred microseconds, as from one token to the next */
+    SPINS_BEFORE_YIELDING = 100000
+};
+
+/* On a cache line of its own, as its processor spins on it. */
+typedef struct member {
+    _Alignas(64) atomic_uint generation; /* grows with each run */
+    atomic_uint is_parked;               /* or about to be: a run must wake it */
+} member;
+
+static void run(void (*function)(void *argument, unsigned worker), void *argument);
+static void relax(void *context, unsigned spins);
+
+static serve_team serving = {.n_workers = 1, .run = run, .relax = relax};
+static struct {
+    unsigned n_workers;
+    void (*function)(void *argument, unsigned worker);
+    void *argument;
+    member members[ENGINE_MAX_WORKERS];
+    _Alignas(64) atomic_uint n_running;
+} team;
+
+static unsigned wait_for_work(member *m, unsigned seen) {
+    unsigned now;
+    for (unsigned i = 0; i < SPINS_BEFORE_PARKING; i++) {
+        now = atomic_load_explicit(&m->generation, memory_order_acquire);
+        if (now != seen) {
+            return now;
+        }
+        barrier_pause();
+    }
+    /* Sequentially consistent, as is call_member: either it sees the mark or the host sees its
+     * generation. */
+    atomic_store(&m->is_parked, 1);
+    while ((now = atomic_load(&m->generation)) == seen) {
+        (void)engine_call(ENGINE_CALL_PARK, (uint64_t)(uintptr_t)&m->generation, seen);
+    }
+    atomic_store_explicit(&m->is_parked, 0, memory_order_relaxed);
+    return now;
+}
+
+ENGINE_UNCHECKED static _Noreturn void worker_main(uint64_t worker) {
+    engine_renew_checks();
+    member *m = &team.members[worker];
+    unsigned seen = 0;
+    (void)platform_float_mode_set();
+    for (;;) {
+        seen = wait_for_work(m, seen);
+        team.function(team.argument, (unsigned)worker);
+        atomic_fetch_sub_explicit(&team.n_running, 1, memory_order_release);
+    }
+}
+
+/* Waits get long when the host has no time for all processors. */
+static void relax(void *context, unsigned spins) {
+    (void)context;
+    if (spins % SPINS_BEFORE_YIELDING == SPINS_BEFORE_YIELDING - 1) {
+        (void)engine_call(ENGINE_CALL_YIELD, 0, 0);
+    }
+}
+
+static void run(void (*function)(void *argument, unsigned worker), void *argument) {
+    team.function = function;
+    team.argument = argument;
+    atomic_store_explicit(&team.n_running, team.n_workers - 1, memory_order_relaxed);
+    for (unsigned i = 1; i < team.n_workers; i++) {
+        member *m = &team.members[i];
+        atomic_fetch_add(&m->generation, 1);
+        if (atomic_load(&m->is_parked)) {
+            (void)engine_call(ENGINE_CALL_WAKE, (uint64_t)(uintptr_t)&m->generation, 0);
+        }
+    }
+    function(argument, 0);
+    for (unsigned spins = 0; atomic_load_explicit(&team.n_running, memory_order_acquire) != 0;
+         spins++) {
+        barrier_pause();
+        relax(NULL, spins);
+    }
+}
+
+bool engine_team_open(unsigned n_workers, engine_ready *ready) {
+    if (n_workers < 1 || n_workers > ENGINE_MAX_WORKERS) {
+        return false;
+    }
+    team.n_workers = n_workers;
+    if (n_workers == 1) {
+        return true;
+    }
+    uint8_t *stacks = aligned_alloc(64, (size_t)n_workers * STACK_BYTES);
+    uint8_t *threads = calloc(n_workers, THREAD_BYTES);
+    if (!stacks || !threads) {
+        return false;
+    }
+    ready->worker_entry = (uint64_t)(uintptr_t)worker_main;
+    ready->stacks = (uint64_t)(uintptr_t)stacks - 8; /* as after a call */
+    ready->stack_bytes = STACK_BYTES;
+    ready->threads = (uint64_t)(uintptr_t)threads - THREAD_BYTES + THREAD_BASE;
+    ready->thread_bytes = THREAD_BYTES;
+    return true;
+}
+
+const serve_team *engine_team(void) {
+    return &serving;
+}
+
+void engine_team_start(void) {
+    serving.n_workers = team.n_workers;
+}
