@@ -3,7 +3,7 @@
 set(TARS_MACHINE_GUEST)
 
 function(tars_machine_guest)
-  set(flags -std=c17 -O2 -DNDEBUG -fno-pie -ffp-contract=off -fno-math-errno -fvisibility=hidden
+  set(flags -std=c17 -O2 -DNDEBUG -fno-pie ${TARS_ARITHMETIC_FLAGS} -fvisibility=hidden
       -fstack-protector-strong -ffunction-sections -fdata-sections
       -I${CMAKE_SOURCE_DIR}/include -I${CMAKE_SOURCE_DIR}/src
       -ffile-prefix-map=${CMAKE_SOURCE_DIR}=. -Wall -Wextra -Werror)

@@ -23,14 +23,15 @@ enum {
     ENGINE_MAX_WORKERS = 64,
     ENGINE_RANDOM_BYTES = 32
 };
+#define ENGINE_SCRATCH_END ((uint64_t)0xE0000000)
 #define ENGINE_MODEL ((uint64_t)1 << 32)
 
 /* argv, decimal numbers; [0] is a name. */
 enum {
     ENGINE_ARGUMENT_STATE = 1, /* bytes for what lives as long as the guest */
-    ENGINE_ARGUMENT_SCRATCH,   /* bytes at ENGINE_SCRATCH */
-    ENGINE_ARGUMENT_MODEL,     /* bytes at ENGINE_MODEL */
-    ENGINE_ARGUMENT_WORKERS,   /* processors */
+    ENGINE_ARGUMENT_SCRATCH,   /* bytes at ENGINE_SCRATCH until READY */
+    ENGINE_ARGUMENT_MODEL,     /* bytes at ENGINE_MODEL; 0: no model */
+    ENGINE_ARGUMENT_WORKERS,   /* the most processors that a machine will have */
     ENGINE_ARGUMENTS
 };
 
@@ -45,8 +46,16 @@ enum {
     ENGINE_CALL_YIELD
 };
 
+/* What a machine finds when READY returns: its host writes it. */
+typedef struct engine_settings {
+    uint8_t random[ENGINE_RANDOM_BYTES]; /* fresh */
+    uint64_t scratch_bytes;
+    uint64_t n_workers;
+} engine_settings;
+
+/* Addresses in the guest's variables. */
 typedef struct engine_ready {
-    uint64_t random; /* address of ENGINE_RANDOM_BYTES that the host fills anew in each machine */
+    uint64_t settings; /* of an engine_settings */
     /* Where the other processors start, with their number in RDI, on stacks that end at
      * stacks + number · stack_bytes, with the base of FS at threads + number · thread_bytes. */
     uint64_t worker_entry, stacks, stack_bytes, threads, thread_bytes;

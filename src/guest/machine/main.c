@@ -12,7 +12,7 @@
 
 enum { SPINS_BEFORE_WAITING = 1000 /* some ten microseconds */ };
 
-uint8_t engine_random[ENGINE_RANDOM_BYTES];
+engine_settings engine_own;
 static uint64_t model_bytes;
 
 /* What platform/cpu.c asks of a system; there is none here. */
@@ -21,7 +21,7 @@ void platform_os_cpu(platform_cpu_info *info) {
 }
 
 static const void *model_at(uint64_t offset, uint64_t size_bytes) {
-    bool fits = offset == ENGINE_MODEL && size_bytes == model_bytes;
+    bool fits = offset == ENGINE_MODEL && size_bytes == model_bytes && model_bytes > 0;
     return fits ? (const void *)(uintptr_t)offset : NULL;
 }
 
@@ -66,7 +66,7 @@ ENGINE_UNCHECKED int main(int n_arguments, char **arguments) {
     model_bytes = number(arguments[ENGINE_ARGUMENT_MODEL]);
     wire_area *area = (wire_area *)(uintptr_t)ENGINE_SCRATCH;
     void *state_memory = malloc(state_bytes);
-    engine_ready ready = {.random = (uint64_t)(uintptr_t)engine_random};
+    engine_ready ready = {.settings = (uint64_t)(uintptr_t)&engine_own};
     arena state, memory;
     if (!state_memory || scratch_bytes < sizeof *area ||
         !engine_team_open((unsigned)number(arguments[ENGINE_ARGUMENT_WORKERS]), &ready)) {
@@ -94,7 +94,8 @@ ENGINE_UNCHECKED int main(int n_arguments, char **arguments) {
     }
     (void)engine_call(ENGINE_CALL_READY, (uint64_t)(uintptr_t)&ready, 0);
     engine_renew_checks();
-    engine_team_start();
+    arena_init(&memory, area + 1, (size_t)engine_own.scratch_bytes - sizeof *area);
+    engine_team_start((unsigned)engine_own.n_workers);
     (void)serve_requests(g, &err);
     __builtin_trap(); /* a machine is ended by its host */
 }

@@ -26,7 +26,7 @@ static void relax(void *context, unsigned spins);
 
 static serve_team serving = {.n_workers = 1, .run = run, .relax = relax};
 static struct {
-    unsigned n_workers;
+    unsigned n_most;
     void (*function)(void *argument, unsigned worker);
     void *argument;
     member members[ENGINE_MAX_WORKERS];
@@ -75,8 +75,8 @@ static void relax(void *context, unsigned spins) {
 static void run(void (*function)(void *argument, unsigned worker), void *argument) {
     team.function = function;
     team.argument = argument;
-    atomic_store_explicit(&team.n_running, team.n_workers - 1, memory_order_relaxed);
-    for (unsigned i = 1; i < team.n_workers; i++) {
+    atomic_store_explicit(&team.n_running, serving.n_workers - 1, memory_order_relaxed);
+    for (unsigned i = 1; i < serving.n_workers; i++) {
         member *m = &team.members[i];
         atomic_fetch_add(&m->generation, 1);
         if (atomic_load(&m->is_parked)) {
@@ -95,7 +95,7 @@ bool engine_team_open(unsigned n_workers, engine_ready *ready) {
     if (n_workers < 1 || n_workers > ENGINE_MAX_WORKERS) {
         return false;
     }
-    team.n_workers = n_workers;
+    team.n_most = n_workers;
     if (n_workers == 1) {
         return true;
     }
@@ -116,6 +116,6 @@ const serve_team *engine_team(void) {
     return &serving;
 }
 
-void engine_team_start(void) {
-    serving.n_workers = team.n_workers;
+void engine_team_start(unsigned n_workers) {
+    serving.n_workers = n_workers >= 1 && n_workers <= team.n_most ? n_workers : 1;
 }

@@ -46,6 +46,8 @@ vmm_registers *kvm_registers(vmm_processor *p);
 void kvm_set_segment_bases(vmm_processor *p, uint64_t fs, uint64_t gs);
 void kvm_set_page_table(vmm_processor *p, uint64_t page_table);
 void kvm_kick(vmm_processor *p);
+/* Finishes the instruction that the last exit was in, without running on. */
+bool kvm_complete(vmm_processor *p);
 /* Between the kernel's order of general registers and that of instructions. */
 void kvm_move_registers(vmm_registers *own, struct kvm_regs *theirs, bool to_kernel);
 

@@ -2,6 +2,7 @@
 
 #include "platform/platform.h"
 
+#include <assert.h>
 #include <string.h>
 
 /* Pages of the system area, in this order; those of each processor follow, then the tables of the
@@ -24,6 +25,7 @@ enum { OF_DESCRIPTORS, OF_STACK, N_OF_PROCESSOR };
 #define ENTRY_USER ((uint64_t)4)
 #define ENTRY_ACCESSED ((uint64_t)0x20)
 #define ENTRY_DIRTY ((uint64_t)0x40)
+#define ENTRY_LARGE ((uint64_t)0x80)
 #define ENTRY_NO_EXECUTE ((uint64_t)1 << 63)
 
 enum {
@@ -115,16 +117,23 @@ static void write_entry(const pages *p) {
 
 /* ---- tables -------------------------------------------------------------------------------- */
 
+static size_t n_leaves_of(const pages *p) {
+    return (p->n_ram + ENTRIES - 1) / ENTRIES;
+}
+
 static void link_tables(pages *p) {
     const uint64_t inner = ENTRY_PRESENT | ENTRY_WRITABLE | ENTRY_USER | ENTRY_ACCESSED;
     put64(page(p, AT_LEVEL_4), address_of(AT_LEVEL_3) | inner);
     for (size_t i = 0; i < 4; i++) {
         put64(page(p, AT_LEVEL_3) + i * 8, address_of(AT_LEVEL_2 + i) | inner);
     }
-    size_t n_leaves = (p->n_ram + ENTRIES - 1) / ENTRIES;
+    size_t n_leaves = n_leaves_of(p);
     uint8_t *level_2 = page(p, AT_LEVEL_2);
     for (size_t i = 0; i < n_leaves; i++) {
         put64(level_2 + i * 8, address_of(first_leaf(p) + i) | inner);
+    }
+    for (size_t i = 0; i < p->n_far / ENTRIES; i++) {
+        put64(page(p, AT_LEVEL_3) + (4 + i) * 8, address_of(first_leaf(p) + n_leaves + i) | inner);
     }
     put64(level_2 + (SYSTEM_ADDRESS >> 21) * 8, address_of(AT_SYSTEM_LEAVES) | inner);
     uint8_t *leaves = page(p, AT_SYSTEM_LEAVES);
@@ -139,8 +148,8 @@ static void link_tables(pages *p) {
     }
 }
 
-tars_status pages_create(uint64_t ram_bytes, unsigned n_processors, pages *out, tars_error *err) {
-    *out = (pages){.n_processors = n_processors};
+static tars_status check_sizes(uint64_t ram_bytes, unsigned n_processors, uint64_t far_bytes,
+                               tars_error *err) {
     if (n_processors == 0 || n_processors > VMM_MAX_PROCESSORS) {
         return error_set(err, TARS_USAGE, "a micro-VM of %u processors; 1 to %d are possible",
                          n_processors, VMM_MAX_PROCESSORS);
@@ -149,25 +158,57 @@ tars_status pages_create(uint64_t ram_bytes, unsigned n_processors, pages *out, 
         return error_set(err, TARS_USAGE, "a micro-VM of %llu bytes; up to 3 GiB in pages of 4 KiB",
                          (unsigned long long)ram_bytes);
     }
-    size_t n_ram = (size_t)(ram_bytes / PAGE_BYTES);
-    size_t n_leaves = (n_ram + ENTRIES - 1) / ENTRIES;
-    size_t bytes = (first_leaf(out) + n_leaves) * PAGE_BYTES;
+    if (far_bytes > PAGES_MAX_FAR_BYTES) {
+        return error_set(err, TARS_LIMIT, "a micro-VM with %llu bytes behind 4 GiB; up to 500 GiB",
+                         (unsigned long long)far_bytes);
+    }
+    return TARS_OK;
+}
+
+/* Everything of *p but its memory. */
+static void find_parts(pages *p) {
+    p->ram = (uint64_t *)(void *)page(p, first_leaf(p));
+    p->far = (uint64_t *)(void *)page(p, first_leaf(p) + n_leaves_of(p));
+    p->table = address_of(AT_LEVEL_4);
+}
+
+tars_status pages_create_far(uint64_t ram_bytes, unsigned n_processors, uint64_t far_bytes,
+                             pages *out, tars_error *err) {
+    *out = (pages){.memory = NULL};
+    tars_status status = check_sizes(ram_bytes, n_processors, far_bytes, err);
+    if (status != TARS_OK) {
+        return status;
+    }
+    const uint64_t table_bytes = ENTRIES * PAGES_LARGE_BYTES;
+    size_t n_far_tables = (size_t)((far_bytes + table_bytes - 1) / table_bytes);
+    out->n_processors = n_processors;
+    out->n_ram = (size_t)(ram_bytes / PAGE_BYTES);
+    out->n_far = n_far_tables * ENTRIES;
+    size_t bytes = (first_leaf(out) + n_leaves_of(out) + n_far_tables) * PAGE_BYTES;
     void *memory;
-    tars_status status = platform_reserve(bytes, false, &memory, err);
+    status = platform_reserve(bytes, false, &memory, err);
     if (status != TARS_OK) {
         return status;
     }
     out->memory = memory;
     out->size_bytes = bytes;
-    out->ram = (uint64_t *)(void *)page(out, first_leaf(out));
-    out->n_ram = n_ram;
-    out->table = address_of(AT_LEVEL_4);
+    find_parts(out);
     for (unsigned i = 0; i < n_processors; i++) {
         write_descriptors(out, i);
     }
     write_entry(out);
     link_tables(out);
     return TARS_OK;
+}
+
+tars_status pages_create(uint64_t ram_bytes, unsigned n_processors, pages *out, tars_error *err) {
+    return pages_create_far(ram_bytes, n_processors, 0, out, err);
+}
+
+void pages_move(const pages *p, void *memory, pages *out) {
+    *out = *p;
+    out->memory = memory;
+    find_parts(out);
 }
 
 void pages_destroy(pages *p) {
@@ -177,14 +218,16 @@ void pages_destroy(pages *p) {
     }
 }
 
+static uint64_t entry_bits(unsigned rights) {
+    return rights == 0 ? 0
+                       : ENTRY_PRESENT | ENTRY_USER | ENTRY_ACCESSED | ENTRY_DIRTY |
+                             (rights & PAGE_WRITE ? ENTRY_WRITABLE : 0) |
+                             (rights & PAGE_EXECUTE ? 0 : ENTRY_NO_EXECUTE);
+}
+
 bool pages_set(pages *p, size_t first, size_t count, unsigned rights) {
-    uint64_t bits = 0;
+    uint64_t bits = entry_bits(rights);
     bool changed = false;
-    if (rights != 0) {
-        bits = ENTRY_PRESENT | ENTRY_USER | ENTRY_ACCESSED | ENTRY_DIRTY |
-               (rights & PAGE_WRITE ? ENTRY_WRITABLE : 0) |
-               (rights & PAGE_EXECUTE ? 0 : ENTRY_NO_EXECUTE);
-    }
     for (size_t i = first; i < first + count && i < p->n_ram; i++) {
         uint64_t now = bits == 0 ? 0 : bits | i * PAGE_BYTES;
         uint64_t before = p->ram[i];
@@ -192,6 +235,18 @@ bool pages_set(pages *p, size_t first, size_t count, unsigned rights) {
         p->ram[i] = now;
     }
     return changed;
+}
+
+void pages_set_large(pages *p, uint64_t address, uint64_t size_bytes, unsigned rights) {
+    uint64_t bits = entry_bits(rights) | ENTRY_LARGE;
+    uint64_t *near = (uint64_t *)(void *)page(p, AT_LEVEL_2);
+    assert(address % PAGES_LARGE_BYTES == 0 && rights != 0);
+    for (uint64_t at = address; at < address + size_bytes; at += PAGES_LARGE_BYTES) {
+        assert(at < SYSTEM_ADDRESS || (at - PAGES_FAR) / PAGES_LARGE_BYTES < p->n_far);
+        uint64_t *entry = at < SYSTEM_ADDRESS ? near + at / PAGES_LARGE_BYTES
+                                              : p->far + (at - PAGES_FAR) / PAGES_LARGE_BYTES;
+        *entry = bits | at;
+    }
 }
 
 void pages_tables(const pages *p, unsigned processor, vmm_tables *out) {

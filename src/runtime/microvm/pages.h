@@ -1,7 +1,8 @@
 /* What the processors of a micro-VM read and the guest never writes: page tables, descriptor
  * tables, the task segment with its bitmap of ports, and the entry page.
  *
- *   0 … 4 GiB        identity: a guest address is a physical one
+ *   0 … 4 GiB, and as much as was asked for behind them: identity, a guest address is a physical
+ *   one, but for
  *   SYSTEM_ADDRESS   the entry page (user, read and execute); for each processor descriptor tables
  *                    and task segment (supervisor, read-only), a stack for faults (supervisor,
  *                    writable)
@@ -22,6 +23,9 @@ enum {
 };
 #define SYSTEM_ADDRESS ((uint64_t)0xF0000000)
 #define PAGES_MAX_RAM_BYTES ((uint64_t)3 << 30)
+#define PAGES_LARGE_BYTES ((uint64_t)2 << 20)
+#define PAGES_FAR ((uint64_t)4 << 30) /* where far memory begins */
+#define PAGES_MAX_FAR_BYTES ((uint64_t)500 << 30)
 
 enum { PAGE_READ = 1, PAGE_WRITE = 2, PAGE_EXECUTE = 4 };
 
@@ -30,6 +34,8 @@ typedef struct pages {
     size_t size_bytes;
     uint64_t *ram; /* entries of the guest's pages, by number */
     size_t n_ram;
+    uint64_t *far; /* entries of large pages from PAGES_FAR on */
+    size_t n_far;
     unsigned n_processors;
     uint64_t table; /* physical address of the first table */
 } pages;
@@ -37,7 +43,16 @@ typedef struct pages {
 /* Tables for so many bytes of guest memory from address 0 on, none of it mapped, and for 1 to
  * VMM_MAX_PROCESSORS processors. */
 tars_status pages_create(uint64_t ram_bytes, unsigned n_processors, pages *out, tars_error *err);
+/* The same with large pages from PAGES_FAR on, none of it mapped. */
+tars_status pages_create_far(uint64_t ram_bytes, unsigned n_processors, uint64_t far_bytes,
+                             pages *out, tars_error *err);
 void pages_destroy(pages *p);
+/* The same tables in other memory of the same size, which is its user's: for a copy of a machine.
+ */
+void pages_move(const pages *p, void *memory, pages *out);
+/* Maps memory in large pages, from a boundary of them on: in the place of the guest's pages there,
+ * elsewhere below SYSTEM_ADDRESS, or far. Before the machine runs. */
+void pages_set_large(pages *p, uint64_t address, uint64_t size_bytes, unsigned rights);
 /* What a guest's pages allow from now on; 0: nothing, any access faults. True when a page
  * that was there changed: then the processor must forget what it knows (vmm.map of the slot again),
  * also of rights that were added, since it may hold the narrower ones. */
