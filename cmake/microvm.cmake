@@ -7,7 +7,8 @@ function(tars_machine_guest)
       -fstack-protector-strong -ffunction-sections -fdata-sections
       -I${CMAKE_SOURCE_DIR}/include -I${CMAKE_SOURCE_DIR}/src
       -ffile-prefix-map=${CMAKE_SOURCE_DIR}=. -Wall -Wextra -Werror)
-  set(files src/platform/cpu.c src/platform/float_mode.c src/runtime/native/features.c)
+  set(files src/platform/cpu.c src/platform/float_mode.c src/runtime/native/features.c
+      src/runtime/native/pace.c)
   foreach(dir src/base src/engine src/engine/kernels src/engine/tokenizer src/engine/template
               src/engine/arch src/guest src/guest/machine)
     file(GLOB found RELATIVE ${CMAKE_SOURCE_DIR} CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/${dir}/*.c)

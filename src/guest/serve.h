@@ -10,7 +10,10 @@
 /* Processors that compute together, the caller's being worker 0. */
 typedef struct serve_team {
     unsigned n_workers; /* at least 1, when the functions may be NULL */
-    void (*run)(void (*function)(void *argument, unsigned worker), void *argument);
+    /* How many of them the next run shall have, as the machine has time. */
+    unsigned (*choose)(void);
+    void (*run)(unsigned n_workers, void (*function)(void *argument, unsigned worker),
+                void *argument);
     void (*relax)(void *context, unsigned spins); /* as of a barrier */
 } serve_team;
 

@@ -120,8 +120,9 @@ static tars_status compute(void *user, const int32_t *ids, size_t n, tars_error 
         return status;
     }
     if (team && team->n_workers > 1) {
-        barrier_init(&a->barrier, team->n_workers, team->relax, NULL);
-        team->run(step, a);
+        unsigned n_workers = team->choose();
+        barrier_init(&a->barrier, n_workers, team->relax, NULL);
+        team->run(n_workers, step, a);
     } else {
         barrier_init(&a->barrier, 1, NULL, NULL);
         step(a, 0);

@@ -51,6 +51,7 @@ typedef struct engine_settings {
     uint8_t random[ENGINE_RANDOM_BYTES]; /* fresh */
     uint64_t scratch_bytes;
     uint64_t n_workers;
+    uint64_t ticks_per_ms; /* of the time-stamp counter */
 } engine_settings;
 
 /* Addresses in the guest's variables. */

@@ -34,6 +34,6 @@ static inline __attribute__((always_inline)) void engine_renew_checks(void) {
 bool engine_team_open(unsigned n_workers, engine_ready *ready);
 /* One worker until it starts: the others are there in new machines only. */
 const serve_team *engine_team(void);
-void engine_team_start(unsigned n_workers);
+void engine_team_start(unsigned n_workers, uint64_t ticks_per_ms);
 
 #endif

@@ -139,6 +139,7 @@ static const vmm_functions functions = {
     .registers = kvm_registers,
     .set_segment_bases = kvm_set_segment_bases,
     .set_page_table = kvm_set_page_table,
+    .ticks_per_ms = kvm_ticks_per_ms,
     .kick = kvm_kick,
 };
 

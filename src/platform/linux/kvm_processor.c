@@ -385,6 +385,11 @@ tars_status kvm_run(vmm_processor *p, uint64_t slice_ns, vmm_exit *out, tars_err
     return TARS_OK;
 }
 
+uint64_t kvm_ticks_per_ms(const vmm_processor *p) {
+    int khz = kvm_ioctl(p->cpu, KVM_GET_TSC_KHZ, NULL);
+    return khz > 0 ? (uint64_t)khz : 0;
+}
+
 bool kvm_complete(vmm_processor *p) {
     kvm_move_registers(&p->registers, &p->run->s.regs.regs, true);
     p->run->kvm_dirty_regs = KVM_SYNC_X86_REGS | p->dirty;

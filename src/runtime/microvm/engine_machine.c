@@ -31,7 +31,7 @@ void engine_machine_fail(engine_machine *m, const tars_error *error) {
 }
 
 uint64_t engine_machine_most_bytes(void) {
-    return ENGINE_SCRATCH_END - ENGINE_SCRATCH;
+    return ENGINE_SCRATCH_END - ENGINE_SCRATCH - ENGINE_LARGE_BYTES; /* the rings lie there too */
 }
 
 /* ---- making it ----------------------------------------------------------------------------- */
@@ -176,7 +176,7 @@ void engine_machine_destroy(engine_machine *m) {
 static tars_status give_scratch(engine_machine *m, uint64_t memory_bytes, tars_error *err) {
     uint64_t wanted = memory_bytes + sizeof(wire_area);
     uint64_t size = (wanted + ENGINE_LARGE_BYTES - 1) / ENGINE_LARGE_BYTES * ENGINE_LARGE_BYTES;
-    if (memory_bytes > engine_machine_most_bytes() - ENGINE_LARGE_BYTES) {
+    if (memory_bytes > engine_machine_most_bytes()) {
         return error_set(err, TARS_UNAVAILABLE,
                          "runtime microvm is unavailable: %llu bytes of memory, a machine has up "
                          "to %llu",
@@ -194,7 +194,9 @@ static tars_status give_scratch(engine_machine *m, uint64_t memory_bytes, tars_e
 
 /* What is each machine's own. */
 static tars_status write_settings(engine_machine *m, tars_error *err) {
-    engine_settings settings = {.scratch_bytes = m->scratch_bytes, .n_workers = m->n_workers};
+    engine_settings settings = {.scratch_bytes = m->scratch_bytes,
+                                .n_workers = m->n_workers,
+                                .ticks_per_ms = m->vmm->ticks_per_ms(m->processors[0].processor)};
     uint8_t random[ELF_RANDOM_BYTES];
     tars_status status = platform_random(settings.random, sizeof settings.random, err);
     if (status == TARS_OK) {

@@ -133,8 +133,16 @@ static void microvm_kill(void *instance) {
     free(i);
 }
 
+static uint64_t most_memory(uint64_t model_bytes) {
+    (void)model_bytes; /* it lies behind all memory */
+    return engine_machine_most_bytes();
+}
+
 const runtime_functions microvm_models = {
     .defaults = {.memory_bytes = 64 << 20, .n_threads = 1},
+    .keeps_images = true,
+    .most_threads = ENGINE_MAX_WORKERS,
+    .most_memory = most_memory,
     .open = microvm_open,
     .close = microvm_close,
     .spawn = microvm_spawn,
