@@ -10,7 +10,7 @@ function(tars_machine_guest)
   set(files src/platform/cpu.c src/platform/float_mode.c src/runtime/native/features.c
       src/runtime/native/pace.c)
   foreach(dir src/base src/engine src/engine/kernels src/engine/tokenizer src/engine/template
-              src/engine/arch src/guest src/guest/machine)
+              src/engine/arch src/guest src/machine)
     file(GLOB found RELATIVE ${CMAKE_SOURCE_DIR} CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/${dir}/*.c)
     list(APPEND files ${found})
   endforeach()

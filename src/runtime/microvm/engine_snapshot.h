@@ -7,7 +7,7 @@
 #ifndef RUNTIME_MICROVM_ENGINE_SNAPSHOT_H
 #define RUNTIME_MICROVM_ENGINE_SNAPSHOT_H
 
-#include "guest/machine/machine.h"
+#include "guest/machine.h"
 #include "platform/snapshot.h"
 #include "runtime/microvm/pages.h"
 

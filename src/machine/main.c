@@ -1,8 +1,8 @@
 /* The guest as a program in a virtual machine of its own (machine.h). */
-#include "guest/machine/machine.h"
+#include "guest/machine.h"
 
 #include "engine/barrier.h"
-#include "guest/machine/team.h"
+#include "machine/team.h"
 #include "guest/serve.h"
 #include "platform/platform.h"
 #include "runtime/native/features.h"

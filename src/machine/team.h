@@ -1,9 +1,9 @@
 /* The processors of the guest's machine, computing together. Ownership: one team, of the program's
  * static memory; the first processor alone calls run. */
-#ifndef GUEST_MACHINE_TEAM_H
-#define GUEST_MACHINE_TEAM_H
+#ifndef MACHINE_TEAM_H
+#define MACHINE_TEAM_H
 
-#include "guest/machine/machine.h"
+#include "guest/machine.h"
 #include "guest/serve.h"
 
 /* A call of the host. */

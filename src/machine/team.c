@@ -1,4 +1,4 @@
-#include "guest/machine/team.h"
+#include "machine/team.h"
 
 #include "engine/barrier.h"
 #include "platform/platform.h"
