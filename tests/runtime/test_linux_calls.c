@@ -92,6 +92,12 @@ static const pointer_row rows[] = {
     {"poll", {VECTORS + 64, 1, 0}, 0, false},
     {"ppoll", {VECTORS + 64, 1, BUFFER, 0}, 0, false},
     {"ppoll", {VECTORS + 64, 1, BUFFER, 0}, 2, false},
+    {"chmod", {PATH, 0600}, 0, false},
+    {"fchmodat", {(uint64_t)LINUX_AT_CWD, PATH, 0600}, 1, false},
+    {"fchmodat2", {(uint64_t)LINUX_AT_CWD, PATH, 0600, 0}, 1, false},
+    {"chown", {PATH, UINT32_MAX, UINT32_MAX}, 0, false},
+    {"lchown", {PATH, UINT32_MAX, UINT32_MAX}, 0, false},
+    {"fchownat", {(uint64_t)LINUX_AT_CWD, PATH, UINT32_MAX, UINT32_MAX, 0}, 1, false},
     {"link", {PATH, PATH_2}, 0, false},
     {"link", {PATH, PATH_2}, 1, false},
     {"linkat", {(uint64_t)LINUX_AT_CWD, PATH, (uint64_t)LINUX_AT_CWD, PATH_2, 0}, 1, false},
@@ -549,6 +555,11 @@ static void it_learns_nothing_of_the_host(void) {
     CHECK_INT(violations_of("syscall", "clone"), 0);
     CHECK_INT(CALL(clone, 17, 0, 0, 0, 0), -LINUX_EPERM); /* fork */
     CHECK_INT(violations_of("syscall", "clone"), 1);
+    CHECK_INT(CALL(wait4, UINT64_MAX, BUFFER, 0, 0), -LINUX_ECHILD);
+    CHECK_INT(CALL(waitid, 0, 0, BUFFER, 4), -LINUX_ECHILD);
+    CHECK_INT(CALL(getgroups, 0, 0), 0);
+    CHECK_INT(CALL(getgroups, UINT32_MAX, BUFFER), -LINUX_EINVAL);
+    CHECK_INT(CALL(mknod, put_text(PATH, "/data/node"), 010644, 0), -LINUX_EPERM);
     CHECK_INT(CALL(uname, BUFFER), 0);
     CHECK_STRING((const char *)bytes_at(BUFFER), "Linux");
     CHECK_STRING((const char *)bytes_at(BUFFER + 65), "guest");

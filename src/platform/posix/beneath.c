@@ -344,6 +344,38 @@ platform_fault platform_beneath_set_entry_times(platform_handle handle, platform
     return fault_of(futimens((int)handle, times));
 }
 
+/* Only of what files are: a device's or a socket's bits say who may use it. */
+static platform_fault set_mode_at(const beneath_place *place, uint32_t mode) {
+    platform_entry entry;
+    platform_fault fault = look_at(place, false, &entry);
+    if (fault != PLATFORM_FAULT_NONE) {
+        return fault;
+    }
+    if (entry.kind != PLATFORM_KIND_FILE && entry.kind != PLATFORM_KIND_FOLDER) {
+        return entry.kind == PLATFORM_KIND_LINK ? PLATFORM_FAULT_UNSUPPORTED : PLATFORM_FAULT_KIND;
+    }
+    /* a link that was put there meanwhile is not followed */
+    return fault_of(
+        fchmodat(place->folder, place->name, (mode_t)(mode & 0777), AT_SYMLINK_NOFOLLOW));
+}
+
+platform_fault platform_beneath_set_mode(platform_handle folder, const char *path, bool follow,
+                                         uint32_t mode) {
+    beneath_place place;
+    bool follows = follow || ends_with_slash(path);
+    platform_fault fault =
+        follows ? beneath_walk((int)folder, path, true, &place) : locate((int)folder, path, &place);
+    if (fault == PLATFORM_FAULT_NONE) {
+        fault = set_mode_at(&place, mode);
+    }
+    beneath_release(&place);
+    return fault;
+}
+
+platform_fault platform_beneath_set_entry_mode(platform_handle handle, uint32_t mode) {
+    return fault_of(fchmod((int)handle, (mode_t)(mode & 0777)));
+}
+
 platform_fault platform_beneath_make_folder(platform_handle folder, const char *path,
                                             uint32_t mode) {
     beneath_place place;

@@ -181,7 +181,8 @@ LINUX_CALL(epoll_ctl) {
                         operation < ADD || operation > CHANGE)) {
         result = -LINUX_EINVAL;
     }
-    if (result == 0 && (open->kind & (LINUX_KIND_FILE | LINUX_KIND_FOLDERS)) != 0) {
+    if (result == 0 &&
+        (open->kind & (LINUX_KIND_FILE | LINUX_KIND_FOLDERS | LINUX_KIND_DEVICE)) != 0) {
         result = -LINUX_EPERM; /* they never have to be waited for */
     }
     if (result == 0 && operation != REMOVE) {

@@ -42,6 +42,16 @@ CONSTANT_CALL(getegid, LINUX_USER_ID)
 CONSTANT_CALL(rseq, -LINUX_ENOSYS)
 CONSTANT_CALL(clone3, -LINUX_ENOSYS)
 
+/* It never has a child. */
+CONSTANT_CALL(wait4, -LINUX_ECHILD)
+CONSTANT_CALL(waitid, -LINUX_ECHILD)
+
+/* Of no further group. */
+LINUX_CALL(getgroups) {
+    (void)context;
+    return (int32_t)arguments[0] < 0 ? -LINUX_EINVAL : 0;
+}
+
 /* It is nobody and stays so. */
 static int64_t set_identity(linux_context *context, uint64_t wanted) {
     if ((uint32_t)wanted == LINUX_USER_ID) {
