@@ -283,8 +283,8 @@ platform_fault platform_beneath_look(platform_handle folder, const char *path, b
                                      platform_entry *out);
 platform_fault platform_beneath_set_times(platform_handle folder, const char *path, bool follow,
                                           platform_time access, platform_time change);
-/* Permission bits, of them 0777, of a file or folder; a link that is not followed has none
- * (UNSUPPORTED). */
+/* Permission bits, of them 0777, of a file or folder. A link that is not followed has none
+ * (UNSUPPORTED); who may come into the folder itself is not to be changed (OUTSIDE). */
 platform_fault platform_beneath_set_mode(platform_handle folder, const char *path, bool follow,
                                          uint32_t mode);
 platform_fault platform_beneath_make_folder(platform_handle folder, const char *path,

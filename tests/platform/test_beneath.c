@@ -151,9 +151,10 @@ static void check_modes(void) {
     CHECK_INT(platform_beneath_get_entry(h, &entry), 0);
     CHECK_INT(entry.mode, 0640);
     platform_handle_close(h);
-    CHECK_INT(platform_beneath_set_mode(folder, ".", false, 0755), 0);
     CHECK_INT(platform_beneath_look(folder, ".", false, &entry), 0);
-    CHECK_INT(entry.mode, 0755);
+    CHECK_INT(platform_beneath_set_mode(folder, ".", false, entry.mode), 0);
+    CHECK_INT(platform_beneath_set_mode(folder, ".", false, 0777), PLATFORM_FAULT_OUTSIDE);
+    CHECK_INT(platform_beneath_set_mode(folder, "./.", true, 0777), PLATFORM_FAULT_OUTSIDE);
 }
 
 static void sets_modes(void) {

@@ -306,8 +306,6 @@ static void permissions_are_set(void) {
     CHECK_INT(mode_of("grant/file"), 0600);
     CHECK_INT(CALL(fchmodat, HERE, put_text(PATH, "folder/"), 0711), 0);
     CHECK_INT(mode_of("grant/folder"), 0711);
-    CHECK_INT(CALL(chmod, put_text(PATH, "/data"), 0755), 0);
-    CHECK_INT(mode_of("grant"), 0755);
     CHECK_INT(CALL(fchmodat2, HERE, put_text(PATH, "file"), 0640, NO_FOLLOW), 0);
     CHECK_INT(CALL(fchmodat2, HERE, put_text(PATH, "link"), 0777, NO_FOLLOW), -LINUX_EOPNOTSUPP);
     CHECK_INT(CALL(fchmodat2, HERE, PATH, 0777, 0x1000), -LINUX_EINVAL);
@@ -343,6 +341,33 @@ static void permissions_give_no_rights(void) {
         CHECK_INT(violations_of("path", "chown"), i + 1);
     }
     CHECK_INT(mode_of("outside/secret"), before);
+    end();
+}
+
+/* Who may come in is not the guest's to say, however it names the folder. */
+static void permissions_of_the_granted_folder_stay(void) {
+    static const char *const names[] = {"/data",        ".",    "folder/..",
+                                        "dotdot/grant", "self", "linkself/"};
+    begin();
+    make_link(".", "grant/self");
+    make_link("folder/..", "grant/linkself");
+    CHECK_INT(chmod(scratch_path("grant"), 0750), 0);
+    uint64_t n = 0;
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        if (strcmp(names[i], "dotdot/grant") != 0) { /* by names this leads out at once */
+            CHECK_INT(CALL(chmod, put_text(PATH, names[i]), 0750), 0);
+        }
+        CHECK_INT(CALL(chmod, put_text(PATH, names[i]), 0777), -LINUX_EACCES);
+        CHECK_INT(violations_of("path", "chmod"), ++n);
+        int64_t fd = open_path(names[i], FOLDER);
+        if (fd >= 0) {
+            CHECK_INT(CALL(fchmod, (uint64_t)fd, 0750), 0);
+            CHECK_INT(CALL(fchmod, (uint64_t)fd, 0777), -LINUX_EACCES);
+            CHECK_INT(CALL(close, (uint64_t)fd), 0);
+        }
+        CHECK_INT(mode_of("grant"), 0750);
+    }
+    CHECK_INT(violations_of("path", "fchmod"), n - 1);
     end();
 }
 
@@ -698,6 +723,7 @@ static const check_test table[] = {
     {"links and times are set", links_and_times_are_set},
     {"permissions are set", permissions_are_set},
     {"permissions give no rights", permissions_give_no_rights},
+    {"permissions of the granted folder stay", permissions_of_the_granted_folder_stay},
     {"owners stay", owners_stay},
     {"devices are its own", devices_are_its_own},
     {"the working folder is kept", the_working_folder_is_kept},

@@ -344,10 +344,18 @@ platform_fault platform_beneath_set_entry_times(platform_handle handle, platform
     return fault_of(futimens((int)handle, times));
 }
 
-/* Only of what files are: a device's or a socket's bits say who may use it. */
-static platform_fault set_mode_at(const beneath_place *place, uint32_t mode) {
-    platform_entry entry;
+/* Only of what files are: a device's or a socket's bits say who may use it. The folder itself can
+ * only be named by "." in itself, whatever is renamed. */
+static platform_fault set_mode_at(int folder, const beneath_place *place, uint32_t mode) {
+    platform_entry entry, root;
     platform_fault fault = look_at(place, false, &entry);
+    if (fault == PLATFORM_FAULT_NONE && is_self(place)) {
+        fault = platform_beneath_get_entry(folder, &root);
+        if (fault == PLATFORM_FAULT_NONE && root.device == entry.device &&
+            root.inode == entry.inode) {
+            return root.mode == mode ? PLATFORM_FAULT_NONE : PLATFORM_FAULT_OUTSIDE;
+        }
+    }
     if (fault != PLATFORM_FAULT_NONE) {
         return fault;
     }
@@ -366,7 +374,7 @@ platform_fault platform_beneath_set_mode(platform_handle folder, const char *pat
     platform_fault fault =
         follows ? beneath_walk((int)folder, path, true, &place) : locate((int)folder, path, &place);
     if (fault == PLATFORM_FAULT_NONE) {
-        fault = set_mode_at(&place, mode);
+        fault = set_mode_at((int)folder, &place, mode);
     }
     beneath_release(&place);
     return fault;

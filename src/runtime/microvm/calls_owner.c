@@ -41,6 +41,18 @@ static int64_t take_to_change(linux_context *context, uint64_t number, linux_ope
     return result;
 }
 
+/* As platform_beneath_set_mode says it of paths. */
+static bool is_granted(const linux_context *context, const platform_entry *entry) {
+    for (size_t i = 0; i < context->n_mounts; i++) {
+        platform_entry root;
+        if (platform_beneath_get_entry(context->mounts[i].handle, &root) != PLATFORM_FAULT_NONE ||
+            (root.device == entry->device && root.inode == entry->inode)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 LINUX_CALL(chmod) {
     return set_mode(context, HERE, arguments[0], arguments[1], true);
 }
@@ -58,13 +70,21 @@ LINUX_CALL(fchmodat2) {
 
 LINUX_CALL(fchmod) {
     linux_open *open;
+    platform_entry entry = {.kind = PLATFORM_KIND_MISSING};
+    uint32_t mode = (uint32_t)arguments[1] & 0777;
     int64_t result = take_to_change(context, arguments[0], &open);
     if (result == 0) {
         result = check_mode(context, arguments[1]);
     }
-    return result == 0 ? linux_fault(context, platform_beneath_set_entry_mode(
-                                                  open->handle, (uint32_t)arguments[1] & 0777))
-                       : result;
+    if (result == 0) {
+        result = linux_fault(context, platform_beneath_get_entry(open->handle, &entry));
+    }
+    if (result != 0 || (entry.mode == mode && open->kind == LINUX_KIND_FOLDER)) {
+        return result;
+    }
+    return linux_fault(context, is_granted(context, &entry)
+                                    ? PLATFORM_FAULT_OUTSIDE
+                                    : platform_beneath_set_entry_mode(open->handle, mode));
 }
 
 /* ---- owners ------------------------------------------------------------------------------ */

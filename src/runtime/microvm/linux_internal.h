@@ -331,7 +331,9 @@ static inline int64_t linux_get(linux_context *context, uint64_t address, void *
     X(89, readlink)                                                                                \
     X(96, gettimeofday)                                                                            \
     X(97, getrlimit)                                                                               \
+    X(98, getrusage)                                                                               \
     X(99, sysinfo)                                                                                 \
+    X(100, times)                                                                                  \
     X(102, getuid)                                                                                 \
     X(104, getgid)                                                                                 \
     X(105, setuid)                                                                                 \
@@ -339,7 +341,10 @@ static inline int64_t linux_get(linux_context *context, uint64_t address, void *
     X(107, geteuid)                                                                                \
     X(108, getegid)                                                                                \
     X(110, getppid)                                                                                \
+    X(111, getpgrp)                                                                                \
     X(115, getgroups)                                                                              \
+    X(121, getpgid)                                                                                \
+    X(124, getsid)                                                                                 \
     X(131, sigaltstack)                                                                            \
     X(157, prctl)                                                                                  \
     X(158, arch_prctl)                                                                             \
