@@ -347,7 +347,7 @@ platform_fault platform_beneath_set_entry_times(platform_handle handle, platform
 /* Only of what files are: a device's or a socket's bits say who may use it. The folder itself can
  * only be named by "." in itself, whatever is renamed. */
 static platform_fault set_mode_at(int folder, const beneath_place *place, uint32_t mode) {
-    platform_entry entry, root;
+    platform_entry root, entry = {.kind = PLATFORM_KIND_MISSING};
     platform_fault fault = look_at(place, false, &entry);
     if (fault == PLATFORM_FAULT_NONE && is_self(place)) {
         fault = platform_beneath_get_entry(folder, &root);

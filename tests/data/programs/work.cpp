@@ -111,7 +111,7 @@ int main(int argc, char **argv) {
         std::cout << "caught " << error.what() << '\n';
     }
     try {
-        files::file_size("made/nowhere");
+        std::cout << files::file_size("made/nowhere");
     } catch (const files::filesystem_error &error) {
         std::cout << "caught " << error.code().message() << '\n';
     }
