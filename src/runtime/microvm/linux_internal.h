@@ -40,6 +40,7 @@ enum {
     LINUX_ENOTEMPTY = 39,
     LINUX_ELOOP = 40,
     LINUX_EOVERFLOW = 75,
+    LINUX_ENOTSOCK = 88,
     LINUX_EOPNOTSUPP = 95,
     LINUX_ETIMEDOUT = 110,
     LINUX_EDQUOT = 122
@@ -322,6 +323,8 @@ static inline int64_t linux_get(linux_context *context, uint64_t address, void *
     X(33, dup2)                                                                                    \
     X(35, nanosleep)                                                                               \
     X(39, getpid)                                                                                  \
+    X(51, getsockname)                                                                             \
+    X(52, getpeername)                                                                             \
     X(56, clone)                                                                                   \
     X(60, exit)                                                                                    \
     X(61, wait4)                                                                                   \
@@ -377,6 +380,7 @@ static inline int64_t linux_get(linux_context *context, uint64_t address, void *
     X(18, pwrite64)                                                                                \
     X(21, access)                                                                                  \
     X(22, pipe)                                                                                    \
+    X(23, select)                                                                                  \
     X(40, sendfile)                                                                                \
     X(73, flock)                                                                                   \
     X(74, fsync)                                                                                   \
@@ -412,6 +416,7 @@ static inline int64_t linux_get(linux_context *context, uint64_t address, void *
     X(266, symlinkat)                                                                              \
     X(268, fchmodat)                                                                               \
     X(269, faccessat)                                                                              \
+    X(270, pselect6)                                                                               \
     X(271, ppoll)                                                                                  \
     X(280, utimensat)                                                                              \
     X(281, epoll_pwait)                                                                            \

@@ -40,6 +40,7 @@ factorial 15
 echo "factorial $result"
 while read -r line; do input+="<$line>"; done
 echo "input $input"
+
 [[ -w made && ! -x made ]] && echo "may write"
 trap 'echo "bye $?"' EXIT
 exit 5
