@@ -466,16 +466,15 @@ def check_case(scratch, case):
 # ---- busybox ----------------------------------------------------------------------------------------
 
 
-def check_busybox(scratch):
+def why_no_busybox(scratch):
     if not scratch.busybox:
-        raise Skip("no busybox here (make packages)")
-    if b"dynamic" in execute(["sh", "-c", f"ldd {scratch.busybox} 2>&1 || true"]).stdout.replace(b"not a dynamic", b""):
-        raise Skip("busybox is not static here")
+        return "no busybox here (make packages)"
+    probe = execute(exec_command(scratch.busybox, ["true"]))
+    return None if probe.returncode == 0 else probe.stderr.decode().splitlines()[0]
 
 
 def applet_test(line):
     def test(scratch):
-        check_busybox(scratch)
         check_same(scratch, scratch.busybox, shlex.split(line))
 
     test.__name__ = f"busybox {line}"
@@ -484,7 +483,6 @@ def applet_test(line):
 
 def case_test(case):
     def test(scratch):
-        check_busybox(scratch)
         check_case(scratch, case)
 
     test.__name__ = f"busybox_{case.name}"
@@ -493,7 +491,6 @@ def case_test(case):
 
 def busybox_bytes(scratch):
     """What is no text passes as it is."""
-    check_busybox(scratch)
     data = (scratch.original / "binary").read_bytes()
     packed = execute(exec_command(scratch.busybox, ["gzip", "-c"]), data).stdout
     assert gzip.decompress(packed) == data, "Python finds other bytes in what gzip packed"
@@ -502,7 +499,6 @@ def busybox_bytes(scratch):
 
 
 def busybox_archives(scratch):
-    check_busybox(scratch)
     (guest,) = scratch.copies("guest")
     answer = run_guest(scratch.busybox, ["tar", "cf", "made.tar", "sub", "words", "link"],
                        ["--dir", f"{guest}::/data"])
@@ -720,9 +716,20 @@ def rust_threads(scratch):
     assert answer["exit_code"] == RUST_EXIT and "panicked true\n" in answer["stdout"], answer["told"]
 
 
-def all_tests():
-    tests = [applet_test(line) for line in APPLETS.splitlines() if line]
-    tests += [case_test(case) for case in CASES] + [busybox_bytes, busybox_archives]
+def skipped_test(name, reason):
+    def test(_):
+        raise Skip(reason)
+
+    test.__name__ = name
+    return test
+
+
+def all_tests(scratch):
+    reason = why_no_busybox(scratch)
+    tests = [skipped_test("busybox", reason)]
+    if not reason:
+        tests = [applet_test(line) for line in APPLETS.splitlines() if line]
+        tests += [case_test(case) for case in CASES] + [busybox_bytes, busybox_archives]
     for library in LIBRARIES:
         tests += [library_test(function, library) for function in (
             sqlite_works, sqlite_wal, sqlite_wal_shared, sqlite_killed, lua_works, lua_starts_no_program,
@@ -733,7 +740,8 @@ def all_tests():
 def why_not(scratch):
     """The reason when no micro-VM can be had here, else None."""
     (scratch.folder / "empty.c").write_text("int main(void) { return 0; }\n", encoding="ascii")
-    build(["cc", "-static", "-o", "empty", "empty.c"], scratch)
+    if not shutil.which("cc") or execute(["cc", "-static", "-o", "empty", "empty.c"], cwd=scratch.folder).returncode:
+        return "no compiler here that makes static programs"
     probe = execute(exec_command(scratch.folder / "empty", []))
     return probe.stderr.decode().splitlines()[0] if probe.returncode == UNAVAILABLE else None
 
@@ -744,13 +752,11 @@ def main():
         folder = pathlib.Path(name).resolve()
         scratch = Scratch(folder)
         reason = why_not(scratch)
-
-        def linux_programs(_):
-            raise Skip(reason)
-
+        if reason:
+            return run_tests([skipped_test("linux_programs", reason)], scratch)
         words = sys.argv[1:]
-        tests = [test for test in all_tests() if not words or any(word in test.__name__ for word in words)]
-        return run_tests([linux_programs] if reason else tests, scratch)
+        tests = [test for test in all_tests(scratch) if not words or any(word in test.__name__ for word in words)]
+        return run_tests(tests, scratch)
 
 
 if __name__ == "__main__":
