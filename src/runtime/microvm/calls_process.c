@@ -34,6 +34,7 @@ static uint32_t thread_id(const linux_context *context) {
     }
 CONSTANT_CALL(getpid, LINUX_PROCESS_ID)
 CONSTANT_CALL(getppid, 1)
+CONSTANT_CALL(getpgrp, LINUX_PROCESS_ID)
 CONSTANT_CALL(getuid, LINUX_USER_ID)
 CONSTANT_CALL(geteuid, LINUX_USER_ID)
 CONSTANT_CALL(getgid, LINUX_USER_ID)
@@ -41,6 +42,32 @@ CONSTANT_CALL(getegid, LINUX_USER_ID)
 /* Programs do without: threads are made by clone, and nothing interrupts a sequence here. */
 CONSTANT_CALL(rseq, -LINUX_ENOSYS)
 CONSTANT_CALL(clone3, -LINUX_ENOSYS)
+
+/* It never has a child. */
+CONSTANT_CALL(wait4, -LINUX_ECHILD)
+CONSTANT_CALL(waitid, -LINUX_ECHILD)
+
+/* Its group and session are itself. */
+static int64_t group_of(uint64_t process) {
+    bool own = (uint32_t)process == 0 || (uint32_t)process == LINUX_PROCESS_ID;
+    return own ? LINUX_PROCESS_ID : -LINUX_ESRCH;
+}
+
+LINUX_CALL(getpgid) {
+    (void)context;
+    return group_of(arguments[0]);
+}
+
+LINUX_CALL(getsid) {
+    (void)context;
+    return group_of(arguments[0]);
+}
+
+/* Of no further group. */
+LINUX_CALL(getgroups) {
+    (void)context;
+    return (int32_t)arguments[0] < 0 ? -LINUX_EINVAL : 0;
+}
 
 /* It is nobody and stays so. */
 static int64_t set_identity(linux_context *context, uint64_t wanted) {
