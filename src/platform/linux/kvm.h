@@ -22,6 +22,7 @@ struct vmm_processor {
     vmm_registers registers;
     uint64_t dirty; /* KVM_SYNC_X86_… that the next run takes besides the general registers */
     bool hides_time;
+    bool is_unfinished;   /* its last exit is completed by the kernel only in the next run */
     pthread_mutex_t lock; /* of the next two, which kick reads */
     bool is_attached;
     pthread_t thread;
@@ -34,6 +35,9 @@ int kvm_ioctl(int handle, unsigned long request, void *argument);
 
 tars_status kvm_processor_create(vmm_machine *m, vmm_processor **out, tars_error *err);
 void kvm_processor_destroy(vmm_processor *p);
+/* Completes the last exit, so that its registers are all there is of it, and nothing of it is left
+ * for registers that it is given. */
+tars_status kvm_settle(vmm_processor *p, tars_error *err);
 tars_status kvm_start(vmm_processor *p, const vmm_tables *tables, uint64_t rip, uint64_t rsp,
                       tars_error *err);
 tars_status kvm_save(vmm_processor *p, vmm_state **out, tars_error *err);

@@ -192,6 +192,10 @@ static tars_status set_call_entry(const vmm_processor *p, const vmm_tables *t, t
 tars_status kvm_start(vmm_processor *p, const vmm_tables *tables, uint64_t rip, uint64_t rsp,
                       tars_error *err) {
     struct kvm_sregs *system = &p->run->s.regs.sregs;
+    tars_status status = kvm_settle(p, err);
+    if (status != TARS_OK) {
+        return status;
+    }
     if (kvm_ioctl(p->cpu, KVM_GET_SREGS, system) != 0) {
         return kvm_fail(err, "cannot read a virtual processor");
     }
@@ -199,7 +203,7 @@ tars_status kvm_start(vmm_processor *p, const vmm_tables *tables, uint64_t rip, 
     if (kvm_ioctl(p->cpu, KVM_SET_SREGS, system) != 0) {
         return kvm_fail(err, "cannot set up a virtual processor");
     }
-    tars_status status = set_call_entry(p, tables, err);
+    status = set_call_entry(p, tables, err);
     p->hides_time = tables->hides_time;
     p->registers = (vmm_registers){.rip = rip, .rflags = 2};
     p->registers.general[VMM_RSP] = rsp;
@@ -356,6 +360,30 @@ static void take_exit(const vmm_processor *p, vmm_exit *out) {
     }
 }
 
+/* The kernel goes beyond the instruction of an exit only when it runs again, and only if the
+ * instruction pointer is still there. */
+tars_status kvm_settle(vmm_processor *p, tars_error *err) {
+    if (!p->is_unfinished) {
+        return TARS_OK;
+    }
+    kvm_move_registers(&p->registers, &p->run->s.regs.regs, true);
+    p->run->kvm_dirty_regs = KVM_SYNC_X86_REGS | p->dirty;
+    p->dirty = 0;
+    (void)pthread_mutex_lock(&p->lock); /* a kick stays one */
+    uint8_t was_kicked = __atomic_exchange_n(&p->run->immediate_exit, 1, __ATOMIC_SEQ_CST);
+    int result = ioctl(p->cpu, KVM_RUN, 0);
+    int number = errno;
+    __atomic_store_n(&p->run->immediate_exit, was_kicked, __ATOMIC_SEQ_CST);
+    (void)pthread_mutex_unlock(&p->lock);
+    if (result == 0 || number != EINTR) {
+        errno = number;
+        return kvm_fail(err, "a virtual processor does not stop");
+    }
+    kvm_move_registers(&p->registers, &p->run->s.regs.regs, false);
+    p->is_unfinished = false;
+    return TARS_OK;
+}
+
 tars_status kvm_run(vmm_processor *p, uint64_t slice_ns, vmm_exit *out, tars_error *err) {
     kvm_move_registers(&p->registers, &p->run->s.regs.regs, true);
     p->run->kvm_dirty_regs = KVM_SYNC_X86_REGS | p->dirty;
@@ -375,6 +403,7 @@ tars_status kvm_run(vmm_processor *p, uint64_t slice_ns, vmm_exit *out, tars_err
         return kvm_fail(err, "a virtual processor does not run");
     }
     kvm_move_registers(&p->registers, &p->run->s.regs.regs, false);
+    p->is_unfinished = result == 0;
     if (result == 0) {
         take_exit(p, out);
     } else {
@@ -403,8 +432,8 @@ bool kvm_complete(vmm_processor *p) {
 }
 
 void kvm_kick(vmm_processor *p) {
-    __atomic_store_n(&p->run->immediate_exit, 1, __ATOMIC_SEQ_CST);
     (void)pthread_mutex_lock(&p->lock);
+    __atomic_store_n(&p->run->immediate_exit, 1, __ATOMIC_SEQ_CST);
     if (p->is_attached) {
         (void)pthread_kill(p->thread, tick_signal());
     }

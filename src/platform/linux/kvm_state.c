@@ -62,8 +62,12 @@ static void get_msrs(const vmm_processor *p, msr_block *out) {
 }
 
 tars_status kvm_save(vmm_processor *p, vmm_state **out, tars_error *err) {
-    vmm_state *s = calloc(1, sizeof *s);
     *out = NULL;
+    tars_status status = kvm_settle(p, err);
+    if (status != TARS_OK) {
+        return status;
+    }
+    vmm_state *s = calloc(1, sizeof *s);
     if (!s) {
         return error_set(err, TARS_OUT_OF_MEMORY, "no memory for the state of a processor");
     }
@@ -94,6 +98,10 @@ tars_status kvm_save(vmm_processor *p, vmm_state **out, tars_error *err) {
 
 /* The kernel takes its arguments through pointers that are not const, and changes none of them. */
 tars_status kvm_load(vmm_processor *p, const vmm_state *state, tars_error *err) {
+    tars_status status = kvm_settle(p, err);
+    if (status != TARS_OK) {
+        return status;
+    }
     vmm_state *s = (vmm_state *)(uintptr_t)state;
     const struct {
         unsigned long request;
