@@ -162,6 +162,8 @@ static void set_system(struct kvm_sregs *s, const vmm_tables *t) {
                                  .selector = t->task,
                                  .type = BUSY_TASK,
                                  .present = 1};
+    /* a processor begins with a local table of 64 KiB at address 0, which would be the guest's */
+    s->ldt = (struct kvm_segment){.unusable = 1};
     s->gdt = (struct kvm_dtable){.base = t->gdt, .limit = (uint16_t)(t->gdt_bytes - 1)};
     s->idt = (struct kvm_dtable){.base = t->idt, .limit = (uint16_t)(t->idt_bytes - 1)};
     s->cr0 = CR0_PE | CR0_MP | CR0_ET | CR0_NE | CR0_WP | CR0_AM | CR0_PG;
