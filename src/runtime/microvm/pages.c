@@ -88,16 +88,17 @@ static void write_descriptors(const pages *p, unsigned processor) {
     put64(base + GDT_AT + TASK + 8, tss >> 32);
     uint8_t *task = base + TSS_AT;
     const uint64_t stack = address_of(page_of_processor(processor, OF_STACK));
-    put64(task + 4, stack + PAGE_BYTES); /* of ring 0 */
-    task[102] = TSS_HEAD_BYTES;          /* where the bitmap of ports begins */
+    put64(task + 36, stack + PAGE_BYTES); /* stack 1, for faults */
+    task[102] = TSS_HEAD_BYTES;           /* where the bitmap of ports begins */
     memset(task + TSS_HEAD_BYTES, 0xFF, TSS_PORT_BYTES + 1);
     task[TSS_HEAD_BYTES + PORT_CALL / 8] &= (uint8_t)~(1 << PORT_CALL % 8);
     for (unsigned i = 0; i < N_FAULTS; i++) {
         uint64_t handler = address_of(AT_ENTRY) + ENTRY_FAULTS_AT + i * ENTRY_FAULT_BYTES;
-        /* interrupt gates of ring 0; a program may call those of INT3 and INTO itself */
-        uint64_t kind = i == 3 || i == 4 ? 0xEE : 0x8E;
+        /* Interrupt gates of ring 0; a program may call those of INT3 and INTO itself. Always on
+         * stack 1: the entry page, in ring 0, has a stack of the program's. */
+        uint64_t kind = i == 3 || i == 4 ? 0xEE01 : 0x8E01;
         put64(base + IDT_AT + i * 16, (handler & 0xFFFF) | (uint64_t)KERNEL_CODE << 16 |
-                                          kind << 40 | (handler >> 16 & 0xFFFF) << 48);
+                                          kind << 32 | (handler >> 16 & 0xFFFF) << 48);
         put64(base + IDT_AT + i * 16 + 8, handler >> 32);
     }
 }
