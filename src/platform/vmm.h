@@ -67,8 +67,10 @@ typedef enum vmm_exit_kind {
 typedef struct vmm_exit {
     vmm_exit_kind kind;
     uint16_t port;
-    bool in_supervisor; /* ring 0 at the exit: paravirtual hosts stay in ring 3 */
-    uint64_t address;   /* of MEMORY */
+    /* Ring 0 at the exit, in the entry page, which the instruction pointer must not be made to
+     * leave: run refuses that. Paravirtual hosts stay in ring 3. */
+    bool in_supervisor;
+    uint64_t address; /* of MEMORY; of PORT that of the last page fault */
     uint32_t detail;
 } vmm_exit;
 

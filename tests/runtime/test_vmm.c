@@ -136,45 +136,148 @@ static void calls_reach_the_host(void) {
     end(&b);
 }
 
+enum { ANY = 32 };
+
 /* One instruction each that a guest must not get through. */
+static const struct {
+    const char *name;
+    uint8_t code[12];
+    size_t length;
+    int exception; /* ANY: hosts differ */
+    uint64_t address;
+} fault_rows[] = {
+    {"ud2", {0x0F, 0x0B}, 2, 6, 0},
+    {"hlt", {0xF4}, 1, 13, 0},
+    {"cli", {0xFA}, 1, 13, 0},
+    {"in from another port", {0xE4, 0x60}, 2, 13, 0},
+    {"out to another port", {0xE6, 0x81}, 2, 13, 0},
+    {"out of two bytes", {0x66, 0xE7, 0x80}, 3, 13, 0},
+    {"mov %cr3,%rax", {0x0F, 0x20, 0xD8}, 3, 13, 0},
+    {"wrmsr", {0x0F, 0x30}, 2, 13, 0},
+    {"lgdt", {0x0F, 0x01, 0x14, 0x24}, 4, 13, 0},
+    {"lldt", {0x0F, 0x00, 0xD0}, 3, 13, 0},
+    {"swapgs", {0x0F, 0x01, 0xF8}, 3, 13, 0},
+    {"a load from page 0", {0x31, 0xC0, 0x8B, 0x40, 8}, 5, 14, 8},
+    {"a store to its code", {0x48, 0x8D, 0x05, 0, 0, 0, 0, 0x88, 0x00}, 9, 14, CODE_AT + 7},
+    {"a jump to its stack", {0x48, 0x83, 0xEC, 16, 0xFF, 0xE4}, 6, 14, STACK_TOP - 16},
+    {"a load of its page table", {0xB8, 0, 0x10, 0, 0xF0, 0x8B, 0x00}, 7, 14, 0xF0001000},
+    {"a load of its descriptors", {0xB8, 0, 0x80, 0, 0xF0, 0x8B, 0x00}, 7, 14, 0xF0008000},
+    {"a load of the stack of faults", {0xB8, 0, 0x90, 0, 0xF0, 0x8B, 0x00}, 7, 14, 0xF0009000},
+    {"a store to the entry page", {0xB8, 0, 0, 0, 0xF0, 0x89, 0x00}, 7, 14, 0xF0000000},
+    {"a division by zero", {0x31, 0xC9, 0xF7, 0xF1}, 4, 0, 0},
+    {"a segment of a local table", {0xB8, 0x0F, 0, 0, 0, 0x8E, 0xD8}, 7, 13, 0},
+    {"a gate of a local table", {0x6A, 0x0F, 0xFF, 0x5C, 0x24, 0xFC}, 6, 13, 0},
+    {"a call of the task", {0x6A, 0x28, 0xFF, 0x5C, 0x24, 0xFC}, 6, ANY, 0},
+    {"a return to ring 0", {0x6A, 0x08, 0x6A, 0, 0x48, 0xCB}, 6, ANY, 0},
+    {"sysenter", {0x0F, 0x34}, 2, ANY, 0},
+    {"int3", {0xCC}, 1, 3, 0},
+    {"int $1", {0xCD, 0x01}, 2, ANY, 0},
+    {"int $8", {0xCD, 0x08}, 2, ANY, 0},
+    {"int $0x80", {0xCD, 0x80}, 2, ANY, 0},
+    {"icebp", {0xF1}, 1, ANY, 0},
+    {"a trap after each instruction", {0x9C, 0x80, 0x4C, 0x24, 1, 1, 0x9D, 0x90, 0x90}, 9, 1, 0},
+};
+
 static void faults_are_told(void) {
-    static const struct {
-        const char *name;
-        uint8_t code[12];
-        size_t length;
-        int exception;
-    } rows[] = {
-        {"ud2", {0x0F, 0x0B}, 2, 6},
-        {"hlt", {0xF4}, 1, 13},
-        {"cli", {0xFA}, 1, 13},
-        {"in from another port", {0xE4, 0x60}, 2, 13},
-        {"out to another port", {0xE6, 0x81}, 2, 13},
-        {"mov %cr3,%rax", {0x0F, 0x20, 0xD8}, 3, 13},
-        {"wrmsr", {0x0F, 0x30}, 2, 13},
-        {"lgdt", {0x0F, 0x01, 0x14, 0x24}, 4, 13},
-        {"a load from page 0", {0x31, 0xC0, 0x8B, 0x00}, 4, 14},
-        {"a store to its code", {0x48, 0x8D, 0x05, 0, 0, 0, 0, 0x88, 0x00}, 9, 14},
-        {"a jump to its stack", {0x48, 0x83, 0xEC, 16, 0xFF, 0xE4}, 6, 14},
-        {"a load of its page table", {0xB8, 0x00, 0x30, 0x00, 0xF0, 0x8B, 0x00}, 7, 14},
-        {"a load of its descriptors", {0xB8, 0x00, 0x00, 0x00, 0xF0, 0x8B, 0x00}, 7, 14},
-        {"a store to the entry page", {0xB8, 0x00, 0x10, 0x00, 0xF0, 0x89, 0x00}, 7, 14},
-        {"a division by zero", {0x31, 0xC9, 0xF7, 0xF1}, 4, 0},
-    };
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+    for (size_t i = 0; i < sizeof fault_rows / sizeof fault_rows[0]; i++) {
         bench b;
-        if (!begin(&b, rows[i].code, rows[i].length)) {
+        if (!begin(&b, fault_rows[i].code, fault_rows[i].length)) {
             end(&b);
             return;
         }
         vmm_exit e = run(&b, SECOND_NS);
-        if (e.kind != VMM_EXIT_PORT || e.port != PORT_FAULT + rows[i].exception) {
-            check_fail(__FILE__, __LINE__, "%s: exit %d, port %x, detail %u", rows[i].name,
-                       (int)e.kind, e.port, e.detail);
-        } else {
+        unsigned exception = (unsigned)e.port - PORT_FAULT;
+        bool is_expected = fault_rows[i].exception == ANY
+                               ? exception < N_FAULTS
+                               : exception == (unsigned)fault_rows[i].exception;
+        page_fault_frame frame = {0};
+        if (e.kind == VMM_EXIT_PORT && is_expected) {
+            pages_read_fault(&b.pages, 0, exception, &frame);
+        }
+        bool is_at =
+            exception != 14 || fault_rows[i].exception == ANY || e.address == fault_rows[i].address;
+        if (frame.rip < CODE_AT || frame.rip >= STACK_TOP || !is_at) {
+            check_fail(__FILE__, __LINE__, "%s: exit %d, port %x, detail %u, %llx at %llx",
+                       fault_rows[i].name, (int)e.kind, e.port, e.detail,
+                       (unsigned long long)e.address, (unsigned long long)frame.rip);
+        }
+        end(&b);
+    }
+}
+
+/* What lies in the entry page gives a program in ring 3 nothing, wherever it jumps to. */
+static void entry_page_gives_nothing(void) {
+    static const uint8_t code[] = {0x0F, 0x0B};
+    bench b;
+    tars_error err = {.message = ""};
+    if (begin(&b, code, sizeof code)) {
+        vmm_tables tables;
+        pages_tables(&b.pages, 0, &tables);
+        for (uint64_t at = 0; at < PAGE_BYTES; at++) {
+            CHECK_INT(b.vmm->start(b.processor, &tables, tables.call_entry + at, STACK_TOP, &err),
+                      TARS_OK);
+            vmm_exit e = run(&b, SECOND_NS);
+            bool is_call = at == 0 && e.port == PORT_CALL && !e.in_supervisor;
+            bool is_fault = e.port >= PORT_FAULT && e.port < PORT_FAULT + N_FAULTS;
+            if (e.kind != VMM_EXIT_PORT || !(is_call || is_fault)) {
+                check_fail(__FILE__, __LINE__, "at %llx: exit %d, port %x, detail %u",
+                           (unsigned long long)at, (int)e.kind, e.port, e.detail);
+            }
+        }
+    }
+    end(&b);
+}
+
+/* A processor that is in ring 0 goes on in the entry page or not at all. */
+static void ring_0_is_the_entry_page(void) {
+    static const uint8_t code[] = {0x0F, 5, 0xB8, 5, 0, 0, 0, 0x0F, 5};
+    bench b;
+    tars_error err = {.message = ""};
+    if (begin(&b, code, sizeof code)) {
+        vmm_registers *r = b.vmm->registers(b.processor);
+        vmm_exit e = run(&b, SECOND_NS);
+        CHECK_INT(e.port, PORT_CALL);
+        bool in_supervisor = e.in_supervisor;
+        uint64_t rip = r->rip;
+        if (in_supervisor) {
+            r->rip = CODE_AT + 2;
+            CHECK_INT(b.vmm->run(b.processor, SECOND_NS, &e, &err), TARS_FAILED);
+            r->rip = rip;
+        }
+        e.in_supervisor = in_supervisor;
+        finish_call(&b, &e, 1);
+        b.vmm->kick(b.processor);
+        e = run(&b, SECOND_NS);
+        CHECK_INT(e.kind, VMM_EXIT_KICKED);
+        CHECK_INT(e.in_supervisor, in_supervisor);
+        e = run(&b, SECOND_NS);
+        CHECK_INT(e.port, PORT_CALL);
+        CHECK_INT(r->general[VMM_RAX], 5);
+    }
+    end(&b);
+}
+
+/* Between SYSCALL and its return the stack is the program's, whatever that is: a fault there would
+ * be told all the same. */
+static void faults_need_no_stack(void) {
+    static const uint8_t code[] = {0x0F, 5};
+    static const uint64_t stacks[] = {0, 8, CODE_AT + 64, SYSTEM_ADDRESS + 64};
+    for (size_t i = 0; i < sizeof stacks / sizeof stacks[0]; i++) {
+        bench b;
+        if (begin(&b, code, sizeof code)) {
+            vmm_registers *r = b.vmm->registers(b.processor);
+            r->general[VMM_RSP] = stacks[i];
+            vmm_exit e = run(&b, SECOND_NS);
+            CHECK_INT(e.port, PORT_CALL);
+            CHECK_INT(r->general[VMM_RSP], stacks[i]);
+            r->rip = (r->rip & ~(uint64_t)(PAGE_BYTES - 1)) + PAGE_BYTES - 16; /* int3 */
             page_fault_frame frame;
-            pages_read_fault(&b.pages, 0, (unsigned)rows[i].exception, &frame);
-            bool is_inside = frame.rip >= CODE_AT && frame.rip < STACK_TOP;
-            CHECK(is_inside);
+            e = run(&b, SECOND_NS);
+            CHECK_INT(e.kind, VMM_EXIT_PORT);
+            CHECK_INT(e.port, PORT_FAULT + 3);
+            pages_read_fault(&b.pages, 0, 3, &frame);
+            CHECK_INT(frame.rip % PAGE_BYTES, PAGE_BYTES - 15);
+            CHECK_INT(frame.rsp, stacks[i]);
         }
         end(&b);
     }
@@ -299,9 +402,12 @@ static void other_threads_end_it(void) {
 static const check_test table[] = {
     {"calls reach the host", calls_reach_the_host},
     {"faults are told", faults_are_told},
+    {"processors fault apart", processors_fault_apart},
+    {"the entry page gives nothing", entry_page_gives_nothing},
+    {"ring 0 is the entry page", ring_0_is_the_entry_page},
+    {"faults need no stack", faults_need_no_stack},
     {"states are kept", states_are_kept},
     {"loops are ended", loops_are_ended},
-    {"processors fault apart", processors_fault_apart},
     {"other threads end it", other_threads_end_it},
 };
 CHECK_MAIN(table)

@@ -20,7 +20,8 @@ struct vmm_processor {
     struct kvm_run *run;
     size_t run_bytes;
     vmm_registers registers;
-    uint64_t dirty; /* KVM_SYNC_X86_… that the next run takes besides the general registers */
+    uint64_t dirty;      /* KVM_SYNC_X86_… that the next run takes besides the general registers */
+    uint64_t call_entry; /* the page that alone runs in ring 0 */
     bool hides_time;
     bool is_unfinished;   /* its last exit is completed by the kernel only in the next run */
     pthread_mutex_t lock; /* of the next two, which kick reads */

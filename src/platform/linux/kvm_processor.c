@@ -207,6 +207,7 @@ tars_status kvm_start(vmm_processor *p, const vmm_tables *tables, uint64_t rip, 
     }
     status = set_call_entry(p, tables, err);
     p->hides_time = tables->hides_time;
+    p->call_entry = tables->call_entry;
     p->registers = (vmm_registers){.rip = rip, .rflags = 2};
     p->registers.general[VMM_RSP] = rsp;
     p->run->kvm_valid_regs = KVM_SYNC_X86_REGS | KVM_SYNC_X86_SREGS;
@@ -345,10 +346,15 @@ static void set_clock(const vmm_processor *p, uint64_t slice_ns) {
 
 /* ---- running ----------------------------------------------------------------------------- */
 
+static bool in_supervisor(const vmm_processor *p) {
+    return (p->run->s.regs.sregs.cs.selector & 3) == 0;
+}
+
 static void take_exit(const vmm_processor *p, vmm_exit *out) {
     const struct kvm_run *run = p->run;
     *out = (vmm_exit){.kind = VMM_EXIT_OTHER,
-                      .in_supervisor = (run->s.regs.sregs.cs.selector & 3) == 0,
+                      .in_supervisor = in_supervisor(p),
+                      .address = run->s.regs.sregs.cr2,
                       .detail = run->exit_reason};
     if (run->exit_reason == KVM_EXIT_IO && run->io.direction == KVM_EXIT_IO_OUT &&
         run->io.count == 1 && run->io.size == 1) {
@@ -387,6 +393,11 @@ tars_status kvm_settle(vmm_processor *p, tars_error *err) {
 }
 
 tars_status kvm_run(vmm_processor *p, uint64_t slice_ns, vmm_exit *out, tars_error *err) {
+    enum { PAGE_SHIFT = 12 };
+    if (in_supervisor(p) && p->registers.rip >> PAGE_SHIFT != p->call_entry >> PAGE_SHIFT) {
+        return error_set(err, TARS_FAILED, "a virtual processor would run 0x%llx in ring 0",
+                         (unsigned long long)p->registers.rip);
+    }
     kvm_move_registers(&p->registers, &p->run->s.regs.regs, true);
     p->run->kvm_dirty_regs = KVM_SYNC_X86_REGS | p->dirty;
     p->dirty = 0;
@@ -411,7 +422,7 @@ tars_status kvm_run(vmm_processor *p, uint64_t slice_ns, vmm_exit *out, tars_err
     } else {
         drain_ticks();
         __atomic_store_n(&p->run->immediate_exit, 0, __ATOMIC_SEQ_CST);
-        *out = (vmm_exit){.kind = VMM_EXIT_KICKED};
+        *out = (vmm_exit){.kind = VMM_EXIT_KICKED, .in_supervisor = in_supervisor(p)};
     }
     return TARS_OK;
 }

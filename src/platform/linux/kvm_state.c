@@ -33,6 +33,7 @@ typedef union msr_block {
 
 struct vmm_state {
     vmm_registers registers;
+    uint64_t call_entry;
     bool hides_time;
     struct kvm_sregs system;
     struct kvm_xsave vectors;
@@ -77,6 +78,7 @@ tars_status kvm_save(vmm_processor *p, vmm_state **out, tars_error *err) {
     }
     s->registers = p->registers;
     s->hides_time = p->hides_time;
+    s->call_entry = p->call_entry;
     const struct {
         unsigned long request;
         void *argument;
@@ -120,6 +122,7 @@ tars_status kvm_load(vmm_processor *p, const vmm_state *state, tars_error *err) 
     }
     p->registers = s->registers;
     p->hides_time = s->hides_time;
+    p->call_entry = s->call_entry;
     p->run->s.regs.sregs = s->system;
     p->run->kvm_valid_regs = KVM_SYNC_X86_REGS | KVM_SYNC_X86_SREGS;
     p->dirty = 0;

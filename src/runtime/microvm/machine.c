@@ -148,7 +148,8 @@ static const fault_row faults[N_FAULTS] = {
     [19] = {SIGNAL_FLOAT, "a floating-point exception"},
 };
 
-static void take_fault(machine *m, unsigned exception) {
+static void take_fault(machine *m, unsigned exception, uint64_t address) {
+    enum { PAGE_FAULT = 14 };
     page_fault_frame frame;
     text_buffer text;
     pages_read_fault(&m->pages, 0, exception, &frame);
@@ -158,12 +159,14 @@ static void take_fault(machine *m, unsigned exception) {
     text_init(&text, m->result->message, sizeof m->result->message);
     text_format(&text, "%s at 0x%llx", row->text ? row->text : "an exception",
                 (unsigned long long)frame.rip);
+    text_format(&text, " (exception %u", exception);
     if (frame.has_error) {
-        text_format(&text, " (exception %u, error 0x%llx)", exception,
-                    (unsigned long long)frame.error);
-    } else {
-        text_format(&text, " (exception %u)", exception);
+        text_format(&text, ", error 0x%llx", (unsigned long long)frame.error);
     }
+    if (exception == PAGE_FAULT) {
+        text_format(&text, ", address 0x%llx", (unsigned long long)address);
+    }
+    text_format(&text, ")");
 }
 
 static void take_other(machine *m, const char *what, uint64_t number) {
@@ -220,7 +223,7 @@ static bool take_exit(machine *m, const vmm_exit *e) {
             return answer_call(m, e);
         }
         if (e->port >= PORT_FAULT && e->port < PORT_FAULT + N_FAULTS) {
-            take_fault(m, e->port - PORT_FAULT);
+            take_fault(m, e->port - PORT_FAULT, e->address);
         } else {
             take_other(m, "a port that is not its own", e->port);
         }
