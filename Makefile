@@ -9,7 +9,7 @@ MODEL := smollm2
 PACKAGES := tools/install-packages.sh
 
 .DEFAULT_GOAL := all
-.PHONY: all demo test sanitize bench peers fuzz lint format install docs packages clean help
+.PHONY: all demo test nightly sanitize bench peers fuzz lint format install docs packages clean help
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 18
@@ -54,6 +54,11 @@ peers: all ## tars and llama.cpp, interleaved in one run (builds the peer once: 
 	@$(PACKAGES) build peers
 	@cmake --build build --parallel $(JOBS) --target benches
 	@python3 bench/peers/llama_cpp.py
+
+nightly: all ## the tests of micro-VMs on emulated hardware (minutes; a kernel from apt)
+	@$(PACKAGES) nightly || echo "make: what is missing is named by the skip that follows" >&2
+	@cmake --build build --parallel $(JOBS) --target tests
+	@tests/nightly/kvm_hardware.py --build build
 
 fuzz: ## each fuzz target for FUZZ_SECONDS
 	@$(PACKAGES) build fuzz

@@ -3,11 +3,11 @@
 # nothing is missing. Proxy and certificate settings of the environment reach apt-get unchanged.
 #
 #   tools/install-packages.sh [--print] GROUP…
-#   groups: build wasm test programs cross lint fuzz peers
+#   groups: build wasm test programs cross lint fuzz peers nightly
 #   --print  only prints what is missing
 #
-# Packages of the groups wasm, programs and cross are left out with a note where the release lacks them; a missing
-# package of any other group is an error.
+# Packages of the groups wasm, programs, cross and nightly are left out with a note where the
+# release lacks them; a missing package of any other group is an error.
 set -euo pipefail
 
 build=(gcc libc6-dev cmake ninja-build pkg-config git python3 python3-pip python3-venv
@@ -23,6 +23,7 @@ fi
 lint=(clang-format-19 clang-tidy-19 shellcheck)
 fuzz=(clang-19 libclang-rt-19-dev lld-19)
 peers=(g++ python3-dev)
+nightly=(qemu-system-x86 busybox-static bats)
 
 fail() {
     echo "install-packages: $*" >&2
@@ -55,7 +56,11 @@ for group in "$@"; do
     lint) required+=("${lint[@]}") ;;
     fuzz) required+=("${fuzz[@]}") ;;
     peers) required+=("${peers[@]}") ;;
-    *) fail "unknown group '$group': expected build, wasm, test, programs, cross, lint, fuzz or peers" ;;
+    nightly) optional+=("${nightly[@]}") ;;
+    *)
+        fail "unknown group '$group': expected build, wasm, test, programs, cross, lint, fuzz," \
+            "peers or nightly"
+        ;;
     esac
 done
 

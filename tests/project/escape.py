@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """The escape suite: runs every row of tests/escape/cases.toml through `tars exec` and compares how
-it ends with what the row says. Words given as arguments run only rows whose id or text has them."""
+it ends with what the row says. Words given as arguments run only rows whose id or text has them, or
+whose runtime they name."""
 
 import json
 import os
@@ -408,7 +409,8 @@ def main():
         tests = [] if words else [test_page_is_current]
         for case in cases:
             title = f"{case['id']} {case['tries']}"
-            if words and not any(w in title for w in words):
+            runtime = case.get("runtime", "wasm")
+            if words and not any(w in title or w == runtime for w in words):
                 continue
 
             def test(case=case):
