@@ -31,6 +31,18 @@ TRY(iret_kernel,
 TRY(far_jump, "push $0x08; lea 1f(%rip), %rax; push %rax; lretq; 1:")
 TRY(ud2, "ud2")
 TRY(int, "int $0x0d")
+TRY(int_call, "mov $39, %eax; int $0x80")
+TRY(icebp, ".byte 0xf1")
+TRY(sysenter, "mov $39, %eax; sysenter")
+TRY(local_table, "mov $0x0f, %eax; mov %eax, %ds")
+TRY(gate, "push $0x0f; lcall *-4(%rsp)")
+TRY(task, "push $0x28; lcall *-4(%rsp)")
+TRY(step, "pushfq; orq $0x100, (%rsp); mov $39, %eax; popfq; syscall")
+TRY(step_stack, "mov %ss, %edx; pushfq; orq $0x100, (%rsp); mov $39, %eax; popfq; mov %edx, %ss;"
+                "syscall")
+TRY(entry_return, "mov $0xf0000002, %eax; lea 1f(%rip), %rcx; mov $2, %r11; jmp *%rax; 1:")
+TRY(no_return, "mov $1, %ecx; shl $47, %rcx; mov $2, %r11; mov $39, %eax; out %al, $0x80")
+TRY(entry_fault, "mov $0xf0000100, %eax; jmp *%rax")
 TRY(debug, "mov %rax, %dr7")
 TRY(rdpmc, "xor %ecx, %ecx; rdpmc")
 TRY(rdtsc, "rdtsc")
@@ -40,13 +52,13 @@ static void touch(uint64_t address) {
     *(volatile uint64_t *)address = 1;
 }
 static void try_page_tables(void) {
-    touch(0xF0003000);
+    touch(0xF0001000);
 }
 static void try_descriptors(void) {
-    touch(0xF0000000);
+    touch(0xF0008000);
 }
 static void try_entry_page(void) {
-    touch(0xF0001000);
+    touch(0xF0000000);
 }
 static void try_host_half(void) {
     touch(0xFFFF800000000000);
@@ -83,6 +95,17 @@ int main(int argc, char **argv) {
         {"far-jump", try_far_jump},
         {"ud2", try_ud2},
         {"int", try_int},
+        {"int-call", try_int_call},
+        {"icebp", try_icebp},
+        {"sysenter", try_sysenter},
+        {"local-table", try_local_table},
+        {"gate", try_gate},
+        {"task", try_task},
+        {"step", try_step},
+        {"step-stack", try_step_stack},
+        {"entry-return", try_entry_return},
+        {"no-return", try_no_return},
+        {"entry-fault", try_entry_fault},
         {"debug", try_debug},
         {"rdpmc", try_rdpmc},
         {"rdtsc", try_rdtsc},
