@@ -1,0 +1,234 @@
+#!/usr/bin/env python3
+"""The walls of the processes that read what strangers made, as the kernel tells them in /proc:
+the child of an import, with and without a guest, the child that compiles a module, and a program
+of `tars exec --runtime native`. Each is looked at while it stands still behind its walls."""
+
+import contextlib
+import fcntl
+import json
+import os
+import pathlib
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+from script_tests import Skip, run_tests
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+BUILD = pathlib.Path(os.environ.get("TARS_BUILD", ROOT / "build"))
+TARS = os.environ.get("TARS", str(BUILD / "tars"))
+TINY = ROOT / "tests/data/models/tiny.gguf"
+GUEST = ROOT / "tests/data/sandbox/guest.c"
+PATIENCE_S = 60
+FAR = 100  # descriptors out of the way of those that a child is given
+FILTERED = 2  # what Seccomp: says of a filter
+NOBODY = 65534
+
+
+def finding(name):
+    done = subprocess.run([TARS, "doctor", "--json"], capture_output=True, text=True, check=False)
+    checks = {c["name"]: c for c in json.loads(done.stdout)["checks"]}
+    return checks[name]
+
+
+def need(name):
+    found = finding(name)
+    if found["status"] == "unavailable":
+        raise Skip(found["detail"])
+
+
+def facts(path):
+    lines = pathlib.Path(path).read_text().splitlines()
+    return dict(line.split(":\t", 1) for line in lines if ":\t" in line)
+
+
+def threads_of(pid):
+    return [facts(task / "status") for task in pathlib.Path(f"/proc/{pid}/task").iterdir()]
+
+
+def limits_of(pid):
+    rows = pathlib.Path(f"/proc/{pid}/limits").read_text().splitlines()[1:]
+    return {row[:26].strip(): row[26:].split()[:2] for row in rows}
+
+
+def wait_for(pid, what, seconds=PATIENCE_S):
+    """What `what` gives for the process once that is true."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        with contextlib.suppress(OSError, KeyError):
+            if found := what(pid):
+                return found
+        time.sleep(0.02)
+    raise AssertionError(f"process {pid} did not come behind its walls")
+
+
+def is_filtered(pid):
+    return int(facts(f"/proc/{pid}/status")["Seccomp"]) == FILTERED
+
+
+def check_child(pid, address_space_is_limited=True):
+    """Every thread behind the filter, no new rights, no files written, no dump, no endless time."""
+    wait_for(pid, is_filtered)
+    for thread in threads_of(pid):
+        assert int(thread["Seccomp"]) == FILTERED, f"a thread without a filter: {thread['Name']}"
+        assert int(thread["NoNewPrivs"]) == 1, f"a thread may get rights: {thread['Name']}"
+    limits = limits_of(pid)
+    assert limits["Max file size"] == ["1", "1"], limits["Max file size"]
+    assert limits["Max core file size"] == ["0", "0"], limits["Max core file size"]
+    assert limits["Max open files"] == ["64", "64"], limits["Max open files"]
+    assert "unlimited" not in limits["Max cpu time"], limits["Max cpu time"]
+    if address_space_is_limited:
+        assert "unlimited" not in limits["Max address space"], limits["Max address space"]
+
+
+@contextlib.contextmanager
+def child(arguments, descriptors):
+    """A process of ours with these descriptors (theirs: mine) that is killed in the end."""
+    for number in set(range(3)) - set(descriptors):
+        descriptors[number] = os.open("/dev/null", os.O_RDWR)
+    mine = {theirs: fcntl.fcntl(fd, fcntl.F_DUPFD, FAR) for theirs, fd in descriptors.items()}
+    actions = [(os.POSIX_SPAWN_DUP2, fd, theirs) for theirs, fd in mine.items()]
+    actions += [(os.POSIX_SPAWN_CLOSE, fd) for fd in mine.values()]
+    pid = os.posix_spawn(TARS, ["tars", *arguments], {}, file_actions=actions)
+    try:
+        yield pid
+    finally:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+        for fd in [*mine.values(), *descriptors.values()]:
+            os.close(fd)
+
+
+def is_sanitized():
+    return b"__asan_init" in pathlib.Path(TARS).read_bytes()
+
+
+def check_import(arguments):
+    """Nobody reads what it writes: it stands still in the middle of its work."""
+    source = os.open(TINY, os.O_RDONLY)
+    nobody_reads, stream = os.pipe()
+    nobody_listens, status = os.pipe()
+    with child(["internal-import", *arguments], {1: stream, 3: source, 4: status}) as pid:
+        check_child(pid, address_space_is_limited=not is_sanitized())
+    os.close(nobody_reads)
+    os.close(nobody_listens)
+
+
+def test_the_child_of_an_import_stands_behind_its_walls():
+    check_import(["gguf"])
+
+
+def test_so_does_the_child_with_a_guest():
+    need("runtime: wasm")
+    with tempfile.TemporaryDirectory() as home:
+        check_import(["wasm", home, "gguf"])
+
+
+def test_so_does_the_child_that_compiles():
+    need("runtime: wasm")
+    if is_sanitized():
+        raise Skip("sanitizers need what the filter refuses")
+    module, nothing_comes = os.pipe()
+    nobody_reads, code = os.pipe()
+    with child(["internal-compile", "stranger"], {0: module, 1: code}) as pid:
+        check_child(pid)
+    os.close(nothing_comes)
+    os.close(nobody_reads)
+
+
+# ---- a program of tars exec ----------------------------------------------------------------------
+
+
+def descendants(pid):
+    found = []
+    for entry in pathlib.Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError):
+                parent = int(re.sub(r"^.*\) . ", "", (entry / "stat").read_text()).split()[0])
+                found.append((parent, int(entry.name)))
+    known = {pid}
+    for _ in found:
+        known |= {own for parent, own in found if parent in known}
+    return known - {pid}
+
+
+def find_program(pid):
+    """The process that became the program: its first argument is the one that was given."""
+    for own in descendants(pid):
+        with contextlib.suppress(OSError):
+            words = pathlib.Path(f"/proc/{own}/cmdline").read_bytes().split(b"\0")
+            if words[1:2] == [b"sleep"] and is_filtered(own):
+                return own
+    return None
+
+
+def check_namespaces(pid, missing):
+    names = {
+        "net": "network namespace",
+        "ipc": "IPC namespace",
+        "uts": "UTS namespace",
+        "mnt": "mount namespace",
+        "pid": "process namespace",
+        "user": "user",
+    }
+    for kind, name in names.items():
+        shares = os.readlink(f"/proc/{pid}/ns/{kind}") == os.readlink(f"/proc/self/ns/{kind}")
+        assert not shares or any(name in m for m in missing), f"{name} is ours, and that is not told"
+
+
+def check_program(pid, missing):
+    has_users = not any("user namespace" in m or "user and process" in m for m in missing)
+    for thread in threads_of(pid):
+        assert int(thread["Seccomp"]) == FILTERED and int(thread["NoNewPrivs"]) == 1, thread
+        for kind in ("CapInh", "CapPrm", "CapEff", "CapAmb"):
+            assert int(thread[kind], 16) == 0, f"{kind} {thread[kind]}"
+        assert int(thread["CapBnd"], 16) == 0 or not has_users, f"CapBnd {thread['CapBnd']}"
+        if os.getuid() == 0:
+            assert thread["Uid"].split() == [str(NOBODY)] * 4, f"Uid {thread['Uid']}"
+            assert thread["Groups"].split() in ([], [str(NOBODY)]), f"Groups {thread['Groups']}"
+    check_namespaces(pid, missing)
+    open_ones = sorted(os.listdir(f"/proc/{pid}/fd"))
+    assert open_ones == ["0", "1", "2"], f"descriptors {open_ones}"
+    if not any("root folder" in m or "mount namespace" in m for m in missing):
+        root = sorted(os.listdir(f"/proc/{pid}/root"))
+        assert root == ["data"], f"its root has {root}"
+
+
+def test_a_program_stands_behind_its_walls():
+    need("sandbox")
+    with tempfile.TemporaryDirectory() as scratch:
+        os.chmod(scratch, 0o755)
+        program = pathlib.Path(scratch) / "guest"
+        done = subprocess.run(["cc", "-O1", "-pthread", "-static", "-o", program, GUEST], check=False)
+        if done.returncode != 0:
+            raise Skip("no compiler here that makes static programs")
+        data = pathlib.Path(scratch) / "data"
+        data.mkdir()
+        words = ["exec", "--json", "--profile", "strict", "--dir", f"{data}::/data:ro"]
+        command = [TARS, *words, "--timeout", f"{PATIENCE_S}s", str(program), "--", "sleep"]
+        nothing = subprocess.DEVNULL
+        tars = subprocess.Popen(command, stdin=nothing, stdout=nothing, stderr=nothing)
+        try:
+            missing = json.loads(
+                subprocess.run(
+                    [TARS, *words, str(program), "--", "exit", "0"], capture_output=True, check=False
+                ).stdout
+            )["missing"]
+            check_program(wait_for(tars.pid, find_program), missing)
+        finally:
+            tars.terminate()
+            tars.wait()
+
+
+def main():
+    if sys.platform != "linux":
+        print("  skipped walls: they are Linux's")
+        print("0 passed, 0 failed, 1 skipped")
+        return 0
+    return run_tests([value for name, value in globals().items() if name.startswith("test_")])
+
+
+sys.exit(main())
