@@ -1,15 +1,21 @@
 #!/usr/bin/env python3
 """The walls of the processes that read what strangers made, as the kernel tells them in /proc:
 the child of an import, with and without a guest, the child that compiles a module, and a program
-of `tars exec --runtime native`. Each is looked at while it stands still behind its walls."""
+of `tars exec --runtime native`. Each is looked at while it stands still behind its walls.
+
+Then the walls of `tars exec --runtime native` one by one: a filter around tars, such as containers
+have, takes the others away."""
 
 import contextlib
+import ctypes
 import fcntl
 import json
 import os
 import pathlib
+import platform
 import re
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
@@ -176,7 +182,8 @@ def check_namespaces(pid, missing):
     }
     for kind, name in names.items():
         shares = os.readlink(f"/proc/{pid}/ns/{kind}") == os.readlink(f"/proc/self/ns/{kind}")
-        assert not shares or any(name in m for m in missing), f"{name} is ours, and that is not told"
+        is_told = any(name in m for m in missing)
+        assert not shares or is_told, f"{name} is ours, and that is not told"
 
 
 def check_program(pid, missing):
@@ -197,30 +204,129 @@ def check_program(pid, missing):
         assert root == ["data"], f"its root has {root}"
 
 
-def test_a_program_stands_behind_its_walls():
-    need("sandbox")
+@contextlib.contextmanager
+def guest_in_folder():
+    """A static program, and a folder with a file in it and one beside it."""
     with tempfile.TemporaryDirectory() as scratch:
         os.chmod(scratch, 0o755)
         program = pathlib.Path(scratch) / "guest"
-        done = subprocess.run(["cc", "-O1", "-pthread", "-static", "-o", program, GUEST], check=False)
-        if done.returncode != 0:
+        words = ["cc", "-O1", "-pthread", "-static", "-o", program, GUEST]
+        if subprocess.run(words, check=False).returncode != 0:
             raise Skip("no compiler here that makes static programs")
         data = pathlib.Path(scratch) / "data"
         data.mkdir()
-        words = ["exec", "--json", "--profile", "strict", "--dir", f"{data}::/data:ro"]
-        command = [TARS, *words, "--timeout", f"{PATIENCE_S}s", str(program), "--", "sleep"]
+        data.chmod(0o777)  # root's programs run as nobody
+        (data / "inside").write_text("inside")
+        (data.parent / "outside").write_text("outside")
+        yield program, data
+
+
+def run_guest(options, program, words, before=None):
+    command = [TARS, "exec", "--json", *options, str(program), "--", *words]
+    done = subprocess.run(command, capture_output=True, check=False, preexec_fn=before)
+    return json.loads(done.stdout)
+
+
+def test_a_program_stands_behind_its_walls():
+    need("sandbox")
+    with guest_in_folder() as (program, data):
+        options = ["--profile", "strict", "--dir", f"{data}::/data:ro"]
+        missing = run_guest(options, program, ["exit", "0"])["missing"]
+        options += ["--timeout", f"{PATIENCE_S}s"]
+        command = [TARS, "exec", *options, str(program), "--", "sleep"]
         nothing = subprocess.DEVNULL
         tars = subprocess.Popen(command, stdin=nothing, stdout=nothing, stderr=nothing)
         try:
-            missing = json.loads(
-                subprocess.run(
-                    [TARS, *words, str(program), "--", "exit", "0"], capture_output=True, check=False
-                ).stdout
-            )["missing"]
             check_program(wait_for(tars.pid, find_program), missing)
         finally:
             tars.terminate()
             tars.wait()
+
+
+# ---- one wall without the others -----------------------------------------------------------------
+
+NUMBERS = {"x86_64": (272, 317), "aarch64": (97, 277)}  # of unshare and seccomp
+UNSHARE, SECCOMP = NUMBERS.get(platform.machine(), (0, 0))
+LANDLOCK = 444  # landlock_create_ruleset
+
+
+def without(*numbers):
+    """For preexec_fn: these system calls fail with EPERM from then on."""
+    if not UNSHARE:
+        raise Skip("the numbers of system calls are not known here")
+    code = struct.pack("=HBBI", 0x20, 0, 0, 0)  # the call's number
+    for number in numbers:
+        code += struct.pack("=HBBI", 0x15, 0, 1, number)
+        code += struct.pack("=HBBI", 0x06, 0, 0, 0x00050001)  # errno 1
+    code += struct.pack("=HBBI", 0x06, 0, 0, 0x7FFF0000)  # allowed
+    room = ctypes.create_string_buffer(code, len(code))
+    program = struct.pack("@HP", len(code) // 8, ctypes.addressof(room))
+    libc = ctypes.CDLL(None, use_errno=True)
+
+    def install():
+        no_new_privileges, set_filter, by_program = 38, 22, 2
+        done = libc.prctl(no_new_privileges, 1, 0, 0, 0)
+        if done != 0 or libc.prctl(set_filter, by_program, program, 0, 0) != 0:
+            os._exit(99)
+        assert room  # it lives as long as its address is used
+
+    return install
+
+
+def check_files_are_apart(before, lost):
+    """With one wall less: what is granted is read, nothing else is, and the lack is told."""
+    need("sandbox")
+    with guest_in_folder() as (program, data):
+        grant = ["--dir", f"{data}::{data}"]  # under its own name: that needs no root of its own
+        cases = [
+            (["read", f"{data}/inside"], 0),
+            (["read", f"{data}/../outside"], 9),
+            (["read", "/etc/passwd"], 9),
+            (["read", "/proc/1/environ"], 9),
+            (["read", "/proc/self/maps"], 9),
+            (["write", f"{data}/../new"], 9),
+            (["write", f"{data}/new"], 0),
+        ]
+        for words, expected in cases:
+            found = run_guest(grant, program, words, before)
+            assert "error" not in found, found["error"]
+            assert any(lost in m for m in found["missing"]), f"{lost}: {found['missing']}"
+            assert found["exit_code"] == expected, f"{words}: {found}"
+        assert not (data.parent / "new").exists()
+
+
+def test_landlock_alone_keeps_files_apart():
+    if any("Landlock" in m for m in sandbox_lacks()):
+        raise Skip("there is no Landlock here")
+    check_files_are_apart(without(UNSHARE), "mount namespace")
+
+
+def test_a_root_of_its_own_alone_keeps_files_apart():
+    if any("root folder" in m or "mount namespace" in m for m in sandbox_lacks()):
+        raise Skip("there is no mount namespace here")
+    check_files_are_apart(without(LANDLOCK), "Landlock")
+
+
+def sandbox_lacks():
+    need("sandbox")
+    with guest_in_folder() as (program, data):
+        return run_guest(["--dir", f"{data}::{data}"], program, ["exit", "0"])["missing"]
+
+
+def check_nothing_runs(options, before):
+    need("sandbox")
+    with guest_in_folder() as (program, data):
+        grant = [o.replace("DATA", str(data)) for o in options]
+        found = run_guest(grant, program, ["say", "it ran"], before)
+        assert "error" in found and "stdout" not in found, f"it ran: {found}"
+
+
+def test_nothing_that_opens_files_runs_without_both():
+    check_nothing_runs(["--dir", "DATA::DATA"], without(UNSHARE, LANDLOCK))
+
+
+def test_nothing_runs_without_a_filter():
+    check_nothing_runs(["--profile", "strict"], without(SECCOMP))
 
 
 def main():
