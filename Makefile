@@ -75,7 +75,7 @@ format: ## clang-format over all C files
 install: all ## headers, libraries, tars.pc, program, manual page below DESTDIR/PREFIX
 	@cmake --install build --prefix $(PREFIX)
 
-docs: all ## manual page into build/docs; checks the links of the documents
+docs: all ## manual page into build/docs; checks links and the threat model
 	@tools/docs.sh
 
 packages: ## Debian or Ubuntu packages that the build and the tests need
