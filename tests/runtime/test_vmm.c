@@ -8,7 +8,13 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { RAM_BYTES = 1 << 20, CODE_AT = 0x10000, STACK_TOP = 0x20000, STACK_PAGES = 1 };
+enum {
+    RAM_BYTES = 1 << 20,
+    CODE_AT = 0x10000,
+    STACK_TOP = 0x20000,
+    STACK_PAGES = 1,
+    N_PROCESSORS = 2
+};
 
 typedef struct bench {
     const vmm_functions *vmm;
@@ -41,7 +47,7 @@ static bool begin(bench *b, const void *code, size_t length) {
     b->ram = ram;
     if (status == TARS_OK) {
         memcpy(b->ram + CODE_AT, code, length);
-        status = pages_create(RAM_BYTES, &b->pages, &err);
+        status = pages_create(RAM_BYTES, N_PROCESSORS, &b->pages, &err);
     }
     if (status == TARS_OK) {
         (void)pages_set(&b->pages, CODE_AT / PAGE_BYTES, 1, PAGE_READ | PAGE_EXECUTE);
@@ -63,7 +69,7 @@ static bool begin(bench *b, const void *code, size_t length) {
         status = b->vmm->attach(b->processor, &err);
     }
     if (status == TARS_OK) {
-        pages_tables(&b->pages, &tables);
+        pages_tables(&b->pages, 0, &tables);
         status = b->vmm->start(b->processor, &tables, CODE_AT, STACK_TOP, &err);
     }
     if (status != TARS_OK) {
@@ -166,7 +172,7 @@ static void faults_are_told(void) {
                        (int)e.kind, e.port, e.detail);
         } else {
             page_fault_frame frame;
-            pages_read_fault(&b.pages, (unsigned)rows[i].exception, &frame);
+            pages_read_fault(&b.pages, 0, (unsigned)rows[i].exception, &frame);
             bool is_inside = frame.rip >= CODE_AT && frame.rip < STACK_TOP;
             CHECK(is_inside);
         }
@@ -238,6 +244,36 @@ static void loops_are_ended(void) {
     end(&b);
 }
 
+/* Each has its own task segment and stack for faults: one's fault does not hide another's. */
+static void processors_fault_apart(void) {
+    static const uint8_t code[] = {0x0F, 0x0B, 0xF4}; /* ud2; hlt */
+    bench b;
+    if (begin(&b, code, sizeof code)) {
+        tars_error err;
+        vmm_tables tables;
+        bench other = {.vmm = b.vmm, .machine = b.machine};
+        CHECK_INT(b.vmm->processor_create(b.machine, &other.processor, &err), TARS_OK);
+        CHECK_INT(b.vmm->attach(other.processor, &err), TARS_OK);
+        pages_tables(&b.pages, 1, &tables);
+        CHECK_INT(b.vmm->start(other.processor, &tables, CODE_AT + 2, STACK_TOP - 64, &err),
+                  TARS_OK);
+        vmm_exit first = run(&b, SECOND_NS);
+        vmm_exit second = run(&other, SECOND_NS);
+        CHECK_INT(first.port, PORT_FAULT + 6);
+        CHECK_INT(second.port, PORT_FAULT + 13);
+        page_fault_frame frames[2];
+        pages_read_fault(&b.pages, 0, 6, &frames[0]);
+        pages_read_fault(&b.pages, 1, 13, &frames[1]);
+        CHECK_INT(frames[0].rip, CODE_AT);
+        CHECK_INT(frames[0].rsp, STACK_TOP);
+        CHECK_INT(frames[1].rip, CODE_AT + 2);
+        CHECK_INT(frames[1].rsp, STACK_TOP - 64);
+        b.vmm->detach(other.processor);
+        b.vmm->processor_destroy(other.processor);
+    }
+    end(&b);
+}
+
 static void kick_soon(void *argument) {
     bench *b = argument;
     platform_sleep_ns(20000000);
@@ -261,8 +297,11 @@ static void other_threads_end_it(void) {
 }
 
 static const check_test table[] = {
-    {"calls reach the host", calls_reach_the_host}, {"faults are told", faults_are_told},
-    {"states are kept", states_are_kept},           {"loops are ended", loops_are_ended},
+    {"calls reach the host", calls_reach_the_host},
+    {"faults are told", faults_are_told},
+    {"states are kept", states_are_kept},
+    {"loops are ended", loops_are_ended},
+    {"processors fault apart", processors_fault_apart},
     {"other threads end it", other_threads_end_it},
 };
 CHECK_MAIN(table)

@@ -91,7 +91,7 @@ static tars_status make_memory(machine *m, tars_error *err) {
     tars_status status = platform_reserve((size_t)m->ram_bytes, false, &ram, err);
     m->ram = ram;
     if (status == TARS_OK) {
-        status = pages_create(m->ram_bytes, &m->pages, err);
+        status = pages_create(m->ram_bytes, 1, &m->pages, err);
     }
     if (status == TARS_OK) {
         space_options options = {.ram = m->ram,
@@ -151,7 +151,7 @@ static const fault_row faults[N_FAULTS] = {
 static void take_fault(machine *m, unsigned exception) {
     page_fault_frame frame;
     text_buffer text;
-    pages_read_fault(&m->pages, exception, &frame);
+    pages_read_fault(&m->pages, 0, exception, &frame);
     const fault_row *row = &faults[exception];
     m->result->end = MACHINE_FAULT;
     m->result->signal = row->signal > 0 ? row->signal : SIGNAL_SEGMENT;
@@ -299,7 +299,7 @@ static tars_status start(machine *m, const machine_program *program, tars_error 
         status = m->vmm->attach(m->processor, err);
     }
     if (status == TARS_OK) {
-        pages_tables(&m->pages, &tables);
+        pages_tables(&m->pages, 0, &tables);
         tables.hides_time = m->options->clock_resolution_ns > 0;
         status = m->vmm->start(m->processor, &tables, entry, stack_pointer, err);
     }

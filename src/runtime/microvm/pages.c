@@ -4,17 +4,19 @@
 
 #include <string.h>
 
-/* Pages of the system area, in this order; the tables of the guest's memory follow. */
+/* Pages of the system area, in this order; those of each processor follow, then the tables of the
+ * guest's memory. */
 enum {
-    AT_DESCRIPTORS,
     AT_ENTRY,
-    AT_STACK,
     AT_LEVEL_4,
     AT_LEVEL_3,
     AT_LEVEL_2, /* four: one for each GiB below 4 */
     AT_SYSTEM_LEAVES = AT_LEVEL_2 + 4,
-    AT_RAM_LEAVES
+    AT_PROCESSORS
 };
+
+/* Pages of a processor: descriptor tables with its task segment, and its stack for faults. */
+enum { OF_DESCRIPTORS, OF_STACK, N_OF_PROCESSOR };
 
 /* Bits of an entry (AMD64 Architecture Programmer's Manual, volume 2, section 5.4). */
 #define ENTRY_PRESENT ((uint64_t)1)
@@ -55,27 +57,37 @@ static uint64_t address_of(size_t index) {
     return SYSTEM_ADDRESS + index * PAGE_BYTES;
 }
 
+static size_t page_of_processor(unsigned processor, unsigned which) {
+    return AT_PROCESSORS + (size_t)processor * N_OF_PROCESSOR + which;
+}
+
+static size_t first_leaf(const pages *p) {
+    return page_of_processor(p->n_processors, 0);
+}
+
 static void put64(uint8_t *at, uint64_t value) {
     memcpy(at, &value, sizeof value); /* little-endian, as this CPU */
 }
 
 /* ---- descriptors --------------------------------------------------------------------------- */
 
-static void write_descriptors(const pages *p) {
-    uint8_t *base = page(p, AT_DESCRIPTORS);
+static void write_descriptors(const pages *p, unsigned processor) {
+    const size_t own = page_of_processor(processor, OF_DESCRIPTORS);
+    uint8_t *base = page(p, own);
     /* accessed bits are set already, so that nothing has to be written here */
     static const uint64_t segments[5] = {0, UINT64_C(0x00AF9B000000FFFF),
                                          UINT64_C(0x00CF93000000FFFF), UINT64_C(0x00CFF3000000FFFF),
                                          UINT64_C(0x00AFFB000000FFFF)};
     memcpy(base + GDT_AT, segments, sizeof segments);
-    uint64_t tss = address_of(AT_DESCRIPTORS) + TSS_AT;
+    uint64_t tss = address_of(own) + TSS_AT;
     const uint64_t limit = TSS_BYTES - 1;
     put64(base + GDT_AT + TASK,
           limit | (tss & 0xFFFFFF) << 16 | UINT64_C(0x8B) << 40 | (tss >> 24 & 0xFF) << 56);
     put64(base + GDT_AT + TASK + 8, tss >> 32);
     uint8_t *task = base + TSS_AT;
-    put64(task + 4, address_of(AT_STACK) + PAGE_BYTES); /* the stack of ring 0 */
-    task[102] = TSS_HEAD_BYTES;                         /* where the bitmap of ports begins */
+    const uint64_t stack = address_of(page_of_processor(processor, OF_STACK));
+    put64(task + 4, stack + PAGE_BYTES); /* of ring 0 */
+    task[102] = TSS_HEAD_BYTES;          /* where the bitmap of ports begins */
     memset(task + TSS_HEAD_BYTES, 0xFF, TSS_PORT_BYTES + 1);
     task[TSS_HEAD_BYTES + PORT_CALL / 8] &= (uint8_t)~(1 << PORT_CALL % 8);
     for (unsigned i = 0; i < N_FAULTS; i++) {
@@ -112,37 +124,47 @@ static void link_tables(pages *p) {
     size_t n_leaves = (p->n_ram + ENTRIES - 1) / ENTRIES;
     uint8_t *level_2 = page(p, AT_LEVEL_2);
     for (size_t i = 0; i < n_leaves; i++) {
-        put64(level_2 + i * 8, address_of(AT_RAM_LEAVES + i) | inner);
+        put64(level_2 + i * 8, address_of(first_leaf(p) + i) | inner);
     }
     put64(level_2 + (SYSTEM_ADDRESS >> 21) * 8, address_of(AT_SYSTEM_LEAVES) | inner);
     uint8_t *leaves = page(p, AT_SYSTEM_LEAVES);
     const uint64_t seen = ENTRY_PRESENT | ENTRY_ACCESSED;
-    put64(leaves + AT_DESCRIPTORS * 8, address_of(AT_DESCRIPTORS) | seen | ENTRY_NO_EXECUTE);
     put64(leaves + AT_ENTRY * 8, address_of(AT_ENTRY) | seen | ENTRY_USER);
-    put64(leaves + AT_STACK * 8,
-          address_of(AT_STACK) | seen | ENTRY_DIRTY | ENTRY_WRITABLE | ENTRY_NO_EXECUTE);
+    for (unsigned i = 0; i < p->n_processors; i++) {
+        size_t descriptors = page_of_processor(i, OF_DESCRIPTORS);
+        size_t stack = page_of_processor(i, OF_STACK);
+        put64(leaves + descriptors * 8, address_of(descriptors) | seen | ENTRY_NO_EXECUTE);
+        put64(leaves + stack * 8,
+              address_of(stack) | seen | ENTRY_DIRTY | ENTRY_WRITABLE | ENTRY_NO_EXECUTE);
+    }
 }
 
-tars_status pages_create(uint64_t ram_bytes, pages *out, tars_error *err) {
-    *out = (pages){0};
+tars_status pages_create(uint64_t ram_bytes, unsigned n_processors, pages *out, tars_error *err) {
+    *out = (pages){.n_processors = n_processors};
+    if (n_processors == 0 || n_processors > VMM_MAX_PROCESSORS) {
+        return error_set(err, TARS_USAGE, "a micro-VM of %u processors; 1 to %d are possible",
+                         n_processors, VMM_MAX_PROCESSORS);
+    }
     if (ram_bytes == 0 || ram_bytes % PAGE_BYTES != 0 || ram_bytes > PAGES_MAX_RAM_BYTES) {
         return error_set(err, TARS_USAGE, "a micro-VM of %llu bytes; up to 3 GiB in pages of 4 KiB",
                          (unsigned long long)ram_bytes);
     }
     size_t n_ram = (size_t)(ram_bytes / PAGE_BYTES);
     size_t n_leaves = (n_ram + ENTRIES - 1) / ENTRIES;
-    size_t bytes = (AT_RAM_LEAVES + n_leaves) * PAGE_BYTES;
+    size_t bytes = (first_leaf(out) + n_leaves) * PAGE_BYTES;
     void *memory;
     tars_status status = platform_reserve(bytes, false, &memory, err);
     if (status != TARS_OK) {
         return status;
     }
-    *out = (pages){.memory = memory,
-                   .size_bytes = bytes,
-                   .ram = (uint64_t *)(void *)((uint8_t *)memory + AT_RAM_LEAVES * PAGE_BYTES),
-                   .n_ram = n_ram,
-                   .table = address_of(AT_LEVEL_4)};
-    write_descriptors(out);
+    out->memory = memory;
+    out->size_bytes = bytes;
+    out->ram = (uint64_t *)(void *)page(out, first_leaf(out));
+    out->n_ram = n_ram;
+    out->table = address_of(AT_LEVEL_4);
+    for (unsigned i = 0; i < n_processors; i++) {
+        write_descriptors(out, i);
+    }
     write_entry(out);
     link_tables(out);
     return TARS_OK;
@@ -172,8 +194,8 @@ bool pages_set(pages *p, size_t first, size_t count, unsigned rights) {
     return changed;
 }
 
-void pages_tables(const pages *p, vmm_tables *out) {
-    uint64_t base = address_of(AT_DESCRIPTORS);
+void pages_tables(const pages *p, unsigned processor, vmm_tables *out) {
+    uint64_t base = address_of(page_of_processor(processor, OF_DESCRIPTORS));
     *out = (vmm_tables){.page_table = p->table,
                         .gdt = base + GDT_AT,
                         .gdt_bytes = GDT_BYTES,
@@ -190,9 +212,10 @@ void pages_tables(const pages *p, vmm_tables *out) {
 }
 
 /* Downwards from the end of the stack: SS, RSP, RFLAGS, CS, RIP, and an error code for some. */
-void pages_read_fault(const pages *p, unsigned exception, page_fault_frame *out) {
+void pages_read_fault(const pages *p, unsigned processor, unsigned exception,
+                      page_fault_frame *out) {
     static const uint32_t with_error = 1u << 8 | 0x1Fu << 10 | 1u << 17 | 1u << 21;
-    const uint8_t *end = page(p, AT_STACK) + PAGE_BYTES;
+    const uint8_t *end = page(p, page_of_processor(processor, OF_STACK)) + PAGE_BYTES;
     *out = (page_fault_frame){.has_error = (with_error >> exception & 1) != 0};
     memcpy(&out->rsp, end - 2 * 8, 8);
     memcpy(&out->rip, end - 5 * 8, 8);

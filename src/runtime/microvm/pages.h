@@ -1,9 +1,10 @@
-/* What the processor of a micro-VM reads and the guest never writes: page tables, descriptor
+/* What the processors of a micro-VM read and the guest never writes: page tables, descriptor
  * tables, the task segment with its bitmap of ports, and the entry page.
  *
  *   0 … 4 GiB        identity: a guest address is a physical one
- *   SYSTEM_ADDRESS   descriptor tables and task segment (supervisor, read-only), the entry page
- *                    (user, read and execute), a stack for faults (supervisor, writable)
+ *   SYSTEM_ADDRESS   the entry page (user, read and execute); for each processor descriptor tables
+ *                    and task segment (supervisor, read-only), a stack for faults (supervisor,
+ *                    writable)
  *
  * The page tables themselves lie behind these, and no page table maps them.
  *
@@ -29,23 +30,27 @@ typedef struct pages {
     size_t size_bytes;
     uint64_t *ram; /* entries of the guest's pages, by number */
     size_t n_ram;
+    unsigned n_processors;
     uint64_t table; /* physical address of the first table */
 } pages;
 
-/* Tables for so many bytes of guest memory from address 0 on, none of it mapped. */
-tars_status pages_create(uint64_t ram_bytes, pages *out, tars_error *err);
+/* Tables for so many bytes of guest memory from address 0 on, none of it mapped, and for 1 to
+ * VMM_MAX_PROCESSORS processors. */
+tars_status pages_create(uint64_t ram_bytes, unsigned n_processors, pages *out, tars_error *err);
 void pages_destroy(pages *p);
 /* What a guest's pages allow from now on; 0: nothing, any access faults. True when a page
  * that was there changed: then the processor must forget what it knows (vmm.map of the slot again),
  * also of rights that were added, since it may hold the narrower ones. */
 bool pages_set(pages *p, size_t first, size_t count, unsigned rights);
-void pages_tables(const pages *p, vmm_tables *out);
+/* Those of a processor, by number from 0 on. */
+void pages_tables(const pages *p, unsigned processor, vmm_tables *out);
 
-/* What the handler of a fault left on its stack. */
+/* What the handler of a fault left on the processor's stack. */
 typedef struct page_fault_frame {
     uint64_t error, rip, rsp;
     bool has_error;
 } page_fault_frame;
-void pages_read_fault(const pages *p, unsigned exception, page_fault_frame *out);
+void pages_read_fault(const pages *p, unsigned processor, unsigned exception,
+                      page_fault_frame *out);
 
 #endif
