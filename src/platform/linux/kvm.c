@@ -138,6 +138,9 @@ static const vmm_functions functions = {
     .run = kvm_run,
     .registers = kvm_registers,
     .set_segment_bases = kvm_set_segment_bases,
+    .get_vectors = kvm_get_vectors,
+    .set_vectors = kvm_set_vectors,
+    .to_user = kvm_to_user,
     .set_page_table = kvm_set_page_table,
     .kick = kvm_kick,
 };

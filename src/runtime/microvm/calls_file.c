@@ -209,8 +209,11 @@ static int64_t wait_for(linux_context *context, const transfer *t, linux_open **
         if (within && !context->machine.sleep) { /* nobody else is there to move bytes */
             return linux_sleep_until(context, PLATFORM_FOREVER) ? 0 : -LINUX_EINTR;
         }
+        if (linux_has_signal(context)) {
+            return -LINUX_RESTART;
+        }
         if (within) {
-            linux_nap(context, linux_slice_ns(context, 200000));
+            linux_nap_for_files(context, linux_slice_ns(context, UINT64_MAX));
         }
     }
 }
@@ -298,6 +301,9 @@ static int64_t run(linux_context *context, const transfer *t) {
     linux_slices slices;
     bool bad = t->positioned && t->position > INT64_MAX;
     int64_t result = bad ? -LINUX_EINVAL : wait_for(context, t, &open);
+    if (result == 0 && (open->kind == LINUX_KIND_EVENT || open->pipe)) {
+        linux_wake_files(context); /* they look when this call is over */
+    }
     if (result == 0 && open->kind == LINUX_KIND_EVENT) {
         return transfer_event(context, open, t);
     }

@@ -40,11 +40,13 @@ static bool wait_more(linux_context *context, uint64_t until_ns) {
         !context->machine.sleep && o->input == PLATFORM_NO_HANDLE) {
         linux_finish(context, LINUX_TIME); /* nothing else would ever end it */
     }
-    if (!linux_pulse(context) || now >= until_ns) {
+    if (!linux_pulse(context) || now >= until_ns || linux_has_signal(context)) {
         return false;
     }
     uint64_t left = until_ns - now;
-    linux_nap(context, linux_slice_ns(context, left < LOOK_EVERY_NS ? left : LOOK_EVERY_NS));
+    bool is_told = context->machine.wake && o->input == PLATFORM_NO_HANDLE; /* of all changes */
+    uint64_t most = is_told ? UINT64_MAX : LOOK_EVERY_NS;
+    linux_nap_for_files(context, linux_slice_ns(context, left < most ? left : most));
     return linux_pulse(context);
 }
 
@@ -94,7 +96,7 @@ static int64_t poll_until(linux_context *context, uint64_t address, uint64_t cou
     do {
         result = look_at_all(context, rows, n_rows);
     } while (result == 0 && wait_more(context, until_ns));
-    if (context->end != LINUX_RUNS) {
+    if (context->end != LINUX_RUNS || (result == 0 && linux_has_signal(context))) {
         return -LINUX_EINTR;
     }
     int64_t stored = linux_put(context, address, rows, n_rows * sizeof rows[0]);
@@ -190,6 +192,7 @@ LINUX_CALL(epoll_ctl) {
     if (result != 0) {
         return result;
     }
+    linux_wake_files(context);
     linux_watch wanted = {.number = (uint32_t)arguments[2], .serial = open->serial};
     memcpy(&wanted.events, event, sizeof wanted.events);
     memcpy(&wanted.data, event + 4, sizeof wanted.data);
@@ -263,7 +266,7 @@ static int64_t wait_for_events(linux_context *context, const uint64_t *a) {
             return n;
         }
     } while (wait_more(context, until));
-    return context->end == LINUX_RUNS ? 0 : -LINUX_EINTR;
+    return context->end == LINUX_RUNS && !linux_has_signal(context) ? 0 : -LINUX_EINTR;
 }
 
 LINUX_CALL(epoll_wait) {

@@ -177,6 +177,10 @@ void pages_destroy(pages *p) {
     }
 }
 
+bool pages_is_entry(uint64_t address) {
+    return address - address_of(AT_ENTRY) < PAGE_BYTES;
+}
+
 bool pages_set(pages *p, size_t first, size_t count, unsigned rights) {
     uint64_t bits = 0;
     bool changed = false;
@@ -218,6 +222,7 @@ void pages_read_fault(const pages *p, unsigned processor, unsigned exception,
     const uint8_t *end = page(p, page_of_processor(processor, OF_STACK)) + PAGE_BYTES;
     *out = (page_fault_frame){.has_error = (with_error >> exception & 1) != 0};
     memcpy(&out->rsp, end - 2 * 8, 8);
+    memcpy(&out->rflags, end - 3 * 8, 8);
     memcpy(&out->rip, end - 5 * 8, 8);
     if (out->has_error) {
         memcpy(&out->error, end - 6 * 8, 8);

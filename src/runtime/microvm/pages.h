@@ -38,6 +38,8 @@ typedef struct pages {
  * VMM_MAX_PROCESSORS processors. */
 tars_status pages_create(uint64_t ram_bytes, unsigned n_processors, pages *out, tars_error *err);
 void pages_destroy(pages *p);
+/* Whether it lies in the entry page. */
+bool pages_is_entry(uint64_t address);
 /* What a guest's pages allow from now on; 0: nothing, any access faults. True when a page
  * that was there changed: then the processor must forget what it knows (vmm.map of the slot again),
  * also of rights that were added, since it may hold the narrower ones. */
@@ -47,7 +49,7 @@ void pages_tables(const pages *p, unsigned processor, vmm_tables *out);
 
 /* What the handler of a fault left on the processor's stack. */
 typedef struct page_fault_frame {
-    uint64_t error, rip, rsp;
+    uint64_t error, rip, rsp, rflags;
     bool has_error;
 } page_fault_frame;
 void pages_read_fault(const pages *p, unsigned processor, unsigned exception,
