@@ -20,6 +20,33 @@ static unsigned rights_of(uint8_t flags) {
            ((flags & SPACE_EXECUTE) != 0 ? PAGE_EXECUTE : 0);
 }
 
+static tars_status map_system(machine *m, tars_error *err) {
+    return m->vmm->map(m->vm, SLOT_SYSTEM, SYSTEM_ADDRESS, m->pages.memory, m->pages.size_bytes,
+                       false, err);
+}
+
+/* Takes the tables away and gives them again, upon which all that was known of them goes. */
+static void forget(machine *m) {
+    tars_error err;
+    tars_status status = TARS_OK;
+    if (m->vm) {
+        status = m->vmm->map(m->vm, SLOT_SYSTEM, SYSTEM_ADDRESS, m->pages.memory, 0, false, &err);
+        status = status == TARS_OK ? map_system(m, &err) : status;
+    }
+    if (status != TARS_OK) {
+        machine_fail(m, status, &err);
+    }
+    pages_forgotten(&m->pages);
+}
+
+static void set_pages(machine *m, uint64_t first, uint64_t count, unsigned rights) {
+    if (!pages_set(&m->pages, (size_t)first, (size_t)count, rights)) {
+        machine_hold(m);
+        forget(m);
+        (void)pages_set(&m->pages, (size_t)first, (size_t)count, rights); /* has room */
+    }
+}
+
 /* Neighbours with equal rights are set at once. */
 static void follow_space(void *user, uint64_t first_page, uint64_t n_pages) {
     machine *m = user;
@@ -29,8 +56,7 @@ static void follow_space(void *user, uint64_t first_page, uint64_t n_pages) {
         while (end < first_page + n_pages && rights_of(m->space.flags[end]) == rights) {
             end++;
         }
-        bool changed = pages_set(&m->pages, (size_t)i, (size_t)(end - i), rights);
-        m->is_stale = m->is_stale || changed;
+        set_pages(m, i, end - i, rights);
         i = end;
     }
 }
@@ -42,19 +68,6 @@ static void hold(void *user) {
 static bool give_back(void *user, uint64_t first_page, uint64_t n_pages) {
     const machine *m = user;
     return platform_discard(m->ram + first_page * PAGE_BYTES, (size_t)n_pages * PAGE_BYTES);
-}
-
-static tars_status map_system(machine *m, tars_error *err) {
-    return m->vmm->map(m->vm, SLOT_SYSTEM, SYSTEM_ADDRESS, m->pages.memory, m->pages.size_bytes,
-                       false, err);
-}
-
-/* Takes the tables away and gives them again, upon which all that was known of them goes. */
-tars_status machine_forget(machine *m, tars_error *err) {
-    m->is_stale = false;
-    tars_status status =
-        m->vmm->map(m->vm, SLOT_SYSTEM, SYSTEM_ADDRESS, m->pages.memory, 0, false, err);
-    return status == TARS_OK ? map_system(m, err) : status;
 }
 
 /* Addresses for reservations beside what may be used. */
@@ -129,7 +142,7 @@ static tars_status start(machine *m, const machine_program *program, tars_error 
         status = m->vmm->start(first->processor, &first->tables, entry, stack_pointer, err);
         first->page_table = first->tables.page_table;
     }
-    m->is_stale = false; /* no processor knows anything yet */
+    pages_seen(&m->pages);
     machine_release(m);
     return status;
 }

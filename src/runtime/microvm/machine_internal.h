@@ -48,19 +48,13 @@ struct machine {
     platform_mutex lock;
     machine_thread *current; /* who holds the lock for the guest */
     bool is_over;
-    bool is_held;  /* the holder of the lock lets nobody run */
-    bool is_stale; /* processors may know rights that changed */
+    bool is_held; /* the holder of the lock lets nobody run */
     tars_status status;
     tars_error *error;
     platform_mutex gate_lock;
     platform_condition gate; /* somebody stopped running, or may run again */
     bool is_closed;
 };
-
-/* ---- machine.c ---- */
-
-/* Processors forget the pages that changed; all are held. */
-tars_status machine_forget(machine *m, tars_error *err);
 
 /* ---- machine_exits.c ---- */
 
@@ -80,5 +74,7 @@ tars_status machine_run_threads(machine *m, tars_error *err);
 /* Nobody else runs until machine_release; under the lock. */
 void machine_hold(machine *m);
 void machine_release(machine *m);
+/* Ends the guest: its machine does not work. Under the lock. */
+void machine_fail(machine *m, tars_status status, const tars_error *err);
 
 #endif

@@ -13,7 +13,9 @@ static const uint64_t SLICE_OF_OTHERS_NS = 50000000; /* row 0 looks after the ti
 /* The guest is at its end, for whatever reason is noted; under the lock. */
 static void finish(machine *m) {
     m->is_over = true;
-    linux_stop(m->calls);
+    if (m->calls) {
+        linux_stop(m->calls);
+    }
     for (unsigned i = 0; i < m->n_threads; i++) {
         machine_thread *t = &m->threads[i];
         platform_condition_wake_all(&t->woken);
@@ -23,7 +25,7 @@ static void finish(machine *m) {
     }
 }
 
-static void fail(machine *m, tars_status status, const tars_error *err) {
+void machine_fail(machine *m, tars_status status, const tars_error *err) {
     if (m->status == TARS_OK) {
         m->status = status;
         if (m->error) {
@@ -59,18 +61,11 @@ void machine_hold(machine *m) {
 }
 
 void machine_release(machine *m) {
-    if (m->is_stale && !m->is_over) {
-        tars_error err;
-        machine_hold(m);
-        tars_status status = machine_forget(m, &err);
-        if (status != TARS_OK) {
-            fail(m, status, &err);
-        }
-    }
     if (!m->is_held) {
         return;
     }
     m->is_held = false;
+    pages_seen(&m->pages);
     platform_mutex_lock(&m->gate_lock);
     m->is_closed = false;
     platform_condition_wake_all(&m->gate);
@@ -180,6 +175,7 @@ static tars_status copy_registers(machine_thread *to, const machine_thread *from
     uint8_t vectors[MAX_VECTOR_BYTES];
     const vmm_registers *r = m->vmm->registers(from->processor);
     size_t length = m->vmm->get_vectors(from->processor, vectors, sizeof vectors);
+    to->tables.page_table = m->pages.table;
     tars_status status =
         m->vmm->start(to->processor, &to->tables, r->rip, r->general[VMM_RSP], err);
     if (status != TARS_OK) {
@@ -258,7 +254,7 @@ static void step(machine_thread *t) {
         return;
     }
     if (status != TARS_OK) {
-        fail(m, status, &err);
+        machine_fail(m, status, &err);
         return;
     }
     m->current = t;
@@ -287,7 +283,7 @@ static void serve(void *argument) {
     tars_status status = m->vmm->attach(t->processor, &err);
     platform_mutex_lock(&m->lock);
     if (status != TARS_OK) {
-        fail(m, status, &err);
+        machine_fail(m, status, &err);
     }
     while (!m->is_over) {
         if (t->has_guest) {

@@ -6,7 +6,11 @@
  *                    and task segment (supervisor, read-only), a stack for faults (supervisor,
  *                    writable)
  *
- * The page tables themselves lie behind these, and no page table maps them.
+ * The page tables themselves lie behind these, and no page table maps them. Processors keep what
+ * they read of a table, and some machines of this kind notice no change that the host makes. Hence
+ * a table that they may know is only ever added to; for any other change it is written anew at an
+ * address where there was none, and so are those above it. An address is used again when all has
+ * been forgotten.
  *
  * Ownership: pages_create to pages_destroy; the memory is given to the machine by its user. */
 #ifndef RUNTIME_MICROVM_PAGES_H
@@ -28,10 +32,14 @@ enum { PAGE_READ = 1, PAGE_WRITE = 2, PAGE_EXECUTE = 4 };
 typedef struct pages {
     uint8_t *memory; /* at SYSTEM_ADDRESS for the guest */
     size_t size_bytes;
-    uint64_t *ram; /* entries of the guest's pages, by number */
-    size_t n_ram;
+    size_t n_ram; /* pages of the guest */
     unsigned n_processors;
-    uint64_t table; /* physical address of the first table */
+    uint64_t table;                      /* physical address of the first table */
+    size_t level_4, level_3, level_2[4]; /* tables, by their pages in `memory` */
+    size_t n_pages, n_free, next;        /* of `memory`; where the next free one is looked for */
+    struct page_use *uses;               /* of each page of `memory` */
+    struct page_leaf *leaves;            /* last tables, 2 MiB of the guest's memory each */
+    uint32_t generation;                 /* grows when processors get to know tables */
 } pages;
 
 /* Tables for so many bytes of guest memory from address 0 on, none of it mapped, and for 1 to
@@ -40,10 +48,14 @@ tars_status pages_create(uint64_t ram_bytes, unsigned n_processors, pages *out, 
 void pages_destroy(pages *p);
 /* Whether it lies in the entry page. */
 bool pages_is_entry(uint64_t address);
-/* What a guest's pages allow from now on; 0: nothing, any access faults. True when a page
- * that was there changed: then the processor must forget what it knows (vmm.map of the slot again),
- * also of rights that were added, since it may hold the narrower ones. */
+/* What a guest's pages allow from now on; 0: nothing, any access faults. While a page changes that
+ * was there no processor may run, and those that run again need the table that is the first one
+ * then. False: not all of it was done for want of fresh pages; once no processor runs and all is
+ * forgotten (vmm.map of the slot again) pages_forgotten makes room for another try. */
 bool pages_set(pages *p, size_t first, size_t count, unsigned rights);
+/* Processors get to know the tables as they are. */
+void pages_seen(pages *p);
+void pages_forgotten(pages *p);
 /* Those of a processor, by number from 0 on. */
 void pages_tables(const pages *p, unsigned processor, vmm_tables *out);
 
