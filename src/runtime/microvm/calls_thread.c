@@ -48,6 +48,21 @@ LINUX_CALL(set_robust_list) {
     return 0;
 }
 
+LINUX_CALL(get_robust_list) {
+    const uint64_t length = sizeof(robust_head);
+    const linux_thread *found = arguments[0] == 0 ? context->current : NULL;
+    for (unsigned i = 0; !found && i < context->n_threads; i++) {
+        const linux_thread *t = &context->threads[i];
+        found = t->is_live && t->number == (uint32_t)arguments[0] ? t : NULL;
+    }
+    if (!found) {
+        return -LINUX_ESRCH;
+    }
+    int64_t result =
+        linux_put(context, arguments[1], &found->robust_list, sizeof found->robust_list);
+    return result == 0 ? linux_put(context, arguments[2], &length, sizeof length) : result;
+}
+
 /* A lock that the thread held when it ended is told to be so, and one who waits is woken. */
 static void give_up_lock(linux_context *context, uint64_t address) {
     const uint32_t owner_mask = 0x3FFFFFFF, owner_died = 0x40000000, waited_for = 0x80000000;

@@ -392,6 +392,7 @@ static inline int64_t linux_get(linux_context *context, uint64_t address, void *
     X(262, newfstatat)                                                                             \
     X(267, readlinkat)                                                                             \
     X(273, set_robust_list)                                                                        \
+    X(274, get_robust_list)                                                                        \
     X(292, dup3)                                                                                   \
     X(302, prlimit64)                                                                              \
     X(318, getrandom)                                                                              \
