@@ -196,6 +196,11 @@ static tars_status run(const microvm_instance *i, const machine_program *program
     return status;
 }
 
+/* Where clocks are rounded there is one: another that counts would be a clock. */
+static uint32_t count_threads(const microvm_instance *i) {
+    return i->profile->clock_resolution_ns > 0 ? 1 : i->limits.n_threads;
+}
+
 /* Half of its threads: some runtimes have helpers beside one thread for each processor. */
 static uint32_t count_processors(uint32_t n_threads) {
     uint32_t most = (n_threads + 1) / 2;
@@ -220,8 +225,8 @@ static tars_status microvm_poll(void *instance, const runtime_request *request,
                              .output_bytes = i->limits.output_bytes,
                              .file_bytes = i->limits.file_bytes,
                              .n_files = i->limits.n_files,
-                             .n_threads = i->limits.n_threads,
-                             .n_processors = count_processors(i->limits.n_threads),
+                             .n_threads = count_threads(i),
+                             .n_processors = count_processors(count_threads(i)),
                              .clock_resolution_ns = i->profile->clock_resolution_ns,
                              .goes_on = control->goes_on,
                              .user = control->user};

@@ -39,14 +39,27 @@ TRY(rdtscp, "rdtscp")
 static void touch(uint64_t address) {
     *(volatile uint64_t *)address = 1;
 }
-static void try_page_tables(void) {
+/* Of the first processor and of the second. */
+static void try_descriptors(void) {
+    touch(0xF0002000);
+}
+static void try_descriptors_2(void) {
+    touch(0xF0004000);
+}
+static void try_fault_stack(void) {
     touch(0xF0003000);
 }
-static void try_descriptors(void) {
-    touch(0xF0000000);
+static void try_fault_stack_2(void) {
+    touch(0xF0005000);
 }
 static void try_entry_page(void) {
+    touch(0xF0000000);
+}
+static void try_page_tables(void) {
     touch(0xF0001000);
+}
+static void try_first_table(void) {
+    touch(0xF0022000);
 }
 static void try_host_half(void) {
     touch(0xFFFF800000000000);
@@ -88,7 +101,11 @@ int main(int argc, char **argv) {
         {"rdtsc", try_rdtsc},
         {"rdtscp", try_rdtscp},
         {"page-tables", try_page_tables},
+        {"first-table", try_first_table},
         {"descriptors", try_descriptors},
+        {"descriptors-2", try_descriptors_2},
+        {"fault-stack", try_fault_stack},
+        {"fault-stack-2", try_fault_stack_2},
         {"entry-page", try_entry_page},
         {"host-half", try_host_half},
         {"page-zero", try_page_zero},
