@@ -6,6 +6,7 @@
 enum { HOST_STACK_BYTES = 256 << 10, MAX_VECTOR_BYTES = 4096 };
 #define CANONICAL_END ((uint64_t)1 << 47)
 static const uint64_t SLICE_NS = 5000000;
+static const uint64_t KICK_EVERY_NS = 2000000;
 static const uint64_t SLICE_OF_OTHERS_NS = 50000000; /* row 0 looks after the time */
 
 /* ---- the end ------------------------------------------------------------------------------- */
@@ -54,7 +55,7 @@ void machine_hold(machine *m) {
             }
         }
         if (someone) {
-            (void)platform_condition_wait(&m->gate, &m->gate_lock, PLATFORM_FOREVER);
+            (void)platform_condition_wait(&m->gate, &m->gate_lock, KICK_EVERY_NS);
         }
     } while (someone);
     platform_mutex_unlock(&m->gate_lock);
