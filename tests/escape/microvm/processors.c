@@ -106,19 +106,6 @@ static int try_stack(unsigned row) {
 
 /* ---- threads ------------------------------------------------------------------------------- */
 
-static long call(long number, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e,
-                 uint64_t f) {
-    register uint64_t r10 __asm__("r10") = d;
-    register uint64_t r8 __asm__("r8") = e;
-    register uint64_t r9 __asm__("r9") = f;
-    long result;
-    __asm__ volatile("syscall"
-                     : "=a"(result)
-                     : "a"(number), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
-                     : "rcx", "r11", "memory");
-    return result;
-}
-
 /* Every bit that makes a process, a namespace or something unknown, alone and with those of a
  * thread; then pointers and bases that are none. */
 static int try_clone(void) {
@@ -126,22 +113,23 @@ static int try_clone(void) {
     for (int bit = 8; bit < 32; bit++) {
         uint64_t flag = (uint64_t)1 << bit;
         int known = (flag & 0x17D0F00) != 0;
-        if (call(SYS_clone, flag, 0, 0, 0, 0, 0) >= 0 ||
-            (!known && call(SYS_clone, of_threads | flag, 0, 0, 0, 0, 0) >= 0) ||
-            ((of_threads & flag) != 0 && call(SYS_clone, of_threads & ~flag, 0, 0, 0, 0, 0) >= 0)) {
+        if (syscall(SYS_clone, flag, 0, 0, 0, 0, 0) >= 0 ||
+            (!known && syscall(SYS_clone, of_threads | flag, 0, 0, 0, 0, 0) >= 0) ||
+            ((of_threads & flag) != 0 &&
+             syscall(SYS_clone, of_threads & ~flag, 0, 0, 0, 0, 0) >= 0)) {
             return 20;
         }
     }
     for (unsigned i = 0; i < N_ADDRESSES; i++) {
         uint64_t arguments[11] = {of_threads | 1ull << 33, 0, 0, 0, 0, 4096, 4096, 0};
         if (addresses[i] >= 1ull << 47 &&
-            call(SYS_clone, of_threads | 0x80000, 0, 0, 0, addresses[i], 0) >= 0) {
+            syscall(SYS_clone, of_threads | 0x80000, 0, 0, 0, addresses[i], 0) >= 0) {
             return 20;
         }
-        if (call(SYS_clone, of_threads | 0x100000, 0, addresses[i], 0, 0, 0) >= 0 ||
-            call(SYS_clone, of_threads | 0x1000000, 0, 0, addresses[i], 0, 0) >= 0 ||
-            call(SYS_clone3, addresses[i], 88, 0, 0, 0, 0) >= 0 ||
-            call(SYS_clone3, (uintptr_t)arguments, 8 * (uint64_t)i, 0, 0, 0, 0) >= 0) {
+        if (syscall(SYS_clone, of_threads | 0x100000, 0, addresses[i], 0, 0, 0) >= 0 ||
+            syscall(SYS_clone, of_threads | 0x1000000, 0, 0, addresses[i], 0, 0) >= 0 ||
+            syscall(SYS_clone3, addresses[i], 88, 0, 0, 0, 0) >= 0 ||
+            syscall(SYS_clone3, (uintptr_t)arguments, 8 * (uint64_t)i, 0, 0, 0, 0) >= 0) {
             return 20;
         }
     }
@@ -178,11 +166,10 @@ static int try_wild(unsigned row) {
     if (row >= N_ADDRESSES) {
         return 21;
     }
-    if (call(SYS_clone, 0x10F00, addresses[row], 0, 0, 0, 0) < 0) {
+    if (syscall(SYS_clone, 0x10F00, addresses[row], 0, 0, 0, 0) < 0) {
         return 21;
     }
-    __asm__ volatile("push %rax; call 1f; 1: pop %rax; pop %rax"); /* the child has no stack */
-    sleep(20);
+    sleep(20); /* the child has no stack to return by */
     return 20;
 }
 
@@ -224,19 +211,19 @@ static int try_words(void) {
         for (uint64_t command = 0; command < 16; command++) {
             for (uint64_t kind = 0; kind < 2; kind++) {
                 uint64_t how = command | (kind != 0 ? 128 : 0);
-                if (call(SYS_futex, addresses[i], how, 1, addresses[i], addresses[i], 1) >= 0) {
+                if (syscall(SYS_futex, addresses[i], how, 1, addresses[i], addresses[i], 1) >= 0) {
                     return 20;
                 }
             }
         }
-        (void)call(SYS_set_robust_list, addresses[i], 24, 0, 0, 0, 0);
-        (void)call(SYS_set_tid_address, addresses[i], 0, 0, 0, 0, 0);
+        (void)syscall(SYS_set_robust_list, addresses[i], 24, 0, 0, 0, 0);
+        (void)syscall(SYS_set_tid_address, addresses[i], 0, 0, 0, 0, 0);
     }
     return 0;
 }
 
 static void *end_with_list(void *argument) {
-    (void)call(SYS_set_robust_list, (uint64_t)(uintptr_t)argument, 24, 0, 0, 0, 0);
+    (void)syscall(SYS_set_robust_list, (uint64_t)(uintptr_t)argument, 24, 0, 0, 0, 0);
     return NULL;
 }
 
