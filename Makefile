@@ -31,10 +31,12 @@ demo: ## packages, build, model, one answer in the terminal
 	@build/tars run $(MODEL) "$(PROMPT)" --logits-hash
 
 test: ## packages, build, every test
-	@$(PACKAGES) build wasm test cross
+	@$(PACKAGES) build wasm test programs cross
 	@$(MAKE) --no-print-directory all
 	@cmake --build build --parallel $(JOBS) --target tests
 	@tools/wasi_programs.py >/dev/null || echo "make: the tests of other people's WASI programs are left out" >&2
+	@for library in glibc musl; do tools/linux_programs.py $$library >/dev/null || \
+		echo "make: the tests of other people's $$library programs are left out" >&2; done
 	@tests/run --build build --jobs $(JOBS)
 
 sanitize: ## the test programs under address and undefined-behaviour sanitizers

@@ -42,6 +42,13 @@ if(TARS_HAS_WASM)
 else()
   tars_part(runtime DIRS src/runtime src/runtime/native src/runtime/process src/runtime/cuda src/runtime/module src/runtime/wasi src/runtime/absent src/runtime/microvm)
 endif()
+include(cmake/microvm.cmake)
+if(TARS_MACHINE_GUEST)
+  set_source_files_properties(src/runtime/microvm/engine_program.c PROPERTIES
+    COMPILE_DEFINITIONS "GUEST_PROGRAM_FILE=\"${TARS_MACHINE_GUEST}\""
+    OBJECT_DEPENDS ${TARS_MACHINE_GUEST})
+  add_dependencies(tars_runtime tars_machine_guest)
+endif()
 tars_part(router DIRS src/router)
 tars_part(transform DIRS src/transform)
 tars_part(store DIRS src/store)

@@ -1,12 +1,15 @@
 # Flags that every object of the project gets.
-add_compile_options(-Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wstrict-prototypes
-                    -Wmissing-prototypes -ffp-contract=off -fno-math-errno)
-if(CMAKE_C_COMPILER_ID STREQUAL Clang)
-  add_compile_options(-Wno-string-conversion) # assert(!"why this cannot happen")
-endif()
+# TARS_ARITHMETIC_FLAGS: those that the bits of results depend on; what is compiled elsewhere takes
+# them too.
+set(TARS_ARITHMETIC_FLAGS -ffp-contract=off -fno-math-errno)
 if(CMAKE_C_COMPILER_ID STREQUAL GNU)
   # gcc 12 loses the rounding of neighbouring (double)(float)x when it vectorises them
-  add_compile_options(-fno-tree-slp-vectorize)
+  list(APPEND TARS_ARITHMETIC_FLAGS -fno-tree-slp-vectorize)
+endif()
+add_compile_options(-Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wstrict-prototypes
+                    -Wmissing-prototypes ${TARS_ARITHMETIC_FLAGS})
+if(CMAKE_C_COMPILER_ID STREQUAL Clang)
+  add_compile_options(-Wno-string-conversion) # assert(!"why this cannot happen")
 endif()
 # A warning is an error with the compilers that the project is checked with; another version may
 # know warnings that this one does not, and must still build.

@@ -282,7 +282,8 @@ static void talk_to_guest(packed_model *m, const uint8_t *data, size_t size) {
     void *memory = malloc(GUEST_BYTES);
     arena a;
     arena_init(&a, memory, GUEST_BYTES);
-    serve_place place = {&guest, model_at, &a, any_kernels};
+    serve_place place = {
+        .port = &guest, .model_at = model_at, .state = &a, .memory = &a, .kernels = any_kernels};
     tars_error err = {.status = TARS_OK};
     fuzz_require(serve(&place, &err) != TARS_OK && err.message[0] != '\0');
     free(memory);

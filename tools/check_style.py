@@ -30,6 +30,7 @@ LAYERS = {
 }
 EXCEPTIONS = {("platform", "engine/source.h")}  # the interface that files implement
 BELOW_API = list(LAYERS)
+LAYERS["machine"] = CORE + ["platform", "engine", "guest", "runtime"]  # a program of its own
 LAYERS["api"] = BELOW_API
 LAYERS["script"] = LAYERS["agent"] = BELOW_API + ["api", "script", "agent"]
 LAYERS["server"] = LAYERS["script"]

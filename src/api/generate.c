@@ -226,7 +226,7 @@ static void make_request(answer *a) {
 
 decoder_settings job_decoder_settings(const tars_job *job, size_t n_context) {
     const tars_request *r = job->request;
-    bool in_guest = job_in_guest(job); /* one thread, and a cache of its own whatever the session */
+    bool in_guest = job_in_guest(job); /* a cache of its own whatever the session */
     size_t batch = r->batch_size > 0 ? r->batch_size : DECODER_DEFAULT_BATCH;
     batch = !in_guest || batch < WIRE_MAX_BATCH ? batch : WIRE_MAX_BATCH;
     return (decoder_settings){.mapping = &r->model->mapping,
@@ -237,7 +237,7 @@ decoder_settings job_decoder_settings(const tars_job *job, size_t n_context) {
                               .max_tokens = batch < n_context ? batch : n_context,
                               .max_outputs = 1,
                               .kv_type = job->kv_type,
-                              .n_threads = in_guest ? 1 : job->n_threads,
+                              .n_threads = job_threads(job),
                               .float_activations = r->float_activations};
 }
 
@@ -301,7 +301,7 @@ static tars_status run(answer *a, tars_error *err) {
     status = job_serve(job, memory, &a->told.client, &start_ns, err);
     if (status == TARS_OK || status == TARS_CANCELLED) {
         take_result(a, begin_ns, start_ns);
-        job->n_threads = job_in_guest(job) ? 1 : job->n_threads;
+        job->n_threads = job_threads(job);
         tars_status checked = model_api_check(job->request->model, err); /* a cut file voids it */
         status = checked == TARS_OK ? status : checked;
     }

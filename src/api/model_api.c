@@ -77,9 +77,13 @@ tars_status tars_model_open(tars_context *context, const char *name, tars_model 
         return error_set(err, TARS_USAGE, "a model's name or path is needed");
     }
     tars_model *m = calloc(1, sizeof *m);
-    if (!m) {
+    model_images *images = calloc(1, sizeof *images);
+    if (!m || !images) {
+        free(m);
+        free(images);
         return error_set(err, TARS_OUT_OF_MEMORY, "no memory for a model");
     }
+    m->images = images;
     char path[MODEL_PATH_BYTES];
     bool from_store = !strchr(name, '/') && !strchr(name, '\\');
     tars_status status = locate(context, name, m, path, err);
@@ -106,6 +110,8 @@ void tars_model_close(tars_model *m) {
     if (!m) {
         return;
     }
+    runtime_close(m->images->image); /* which reads the mapping */
+    free(m->images);
     if (m->mapping.bytes) {
         platform_unmap(&m->mapping);
     }

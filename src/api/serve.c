@@ -31,11 +31,14 @@ tars_status job_check_memory(const tars_job *job, uint64_t needed, tars_error *e
     return TARS_OUT_OF_MEMORY;
 }
 
+static const runtime_functions *functions_of(const tars_job *job) {
+    return job->runtime->functions[RUNTIME_MODEL]; /* there: the runtime was chosen for it */
+}
+
 uint64_t job_guest_bytes(const tars_job *job, uint64_t wanted) {
-    /* 32-bit addresses; the model begins at a multiple of 2 MiB, and a page is left */
-    const uint64_t all = ((uint64_t)4 << 30) - ((uint64_t)4 << 20);
-    uint64_t size = job->request->model->mapping.size_bytes;
-    uint64_t most = size < all ? all - size : 0;
+    const runtime_functions *f = functions_of(job);
+    uint64_t most =
+        f->most_memory ? f->most_memory(job->request->model->mapping.size_bytes) : UINT64_MAX;
     uint64_t limit = job->request->limits.memory_bytes;
     platform_memory_info memory = {0};
     if (limit == 0 && platform_memory(&memory, NULL) == TARS_OK) {
@@ -45,12 +48,18 @@ uint64_t job_guest_bytes(const tars_job *job, uint64_t wanted) {
     return wanted < most ? wanted : most;
 }
 
-static tars_status serve_once(runtime_image *image, guest_client *client, uint64_t *start_ns,
-                              tars_error *err) {
+unsigned job_threads(const tars_job *job) {
+    unsigned most = functions_of(job)->most_threads;
+    return most > 0 && job->n_threads > most ? most : job->n_threads;
+}
+
+static tars_status serve_once(runtime_image *image, const runtime_limits *limits,
+                              guest_client *client, uint64_t *start_ns, tars_error *err) {
     runtime_instance *instance = NULL;
     runtime_outcome outcome = {0};
     runtime_request request = {.client = client};
-    tars_status status = runtime_spawn(image, NULL, runtime_profile_find("strict"), &instance, err);
+    tars_status status =
+        runtime_spawn(image, limits, runtime_profile_find("strict"), &instance, err);
     if (status == TARS_OK) {
         status = runtime_submit(instance, &request, NULL, NULL, err);
     }
@@ -60,6 +69,25 @@ static tars_status serve_once(runtime_image *image, guest_client *client, uint64
     *start_ns = outcome.usage.start_ns;
     runtime_outcome_free(&outcome);
     (void)runtime_kill(instance, NULL); /* it has ended, or never ran */
+    return status;
+}
+
+/* The image that is kept with the model, made when it is first asked for: for any request. */
+static tars_status kept_image(tars_job *job, runtime_source *source, runtime_image **out,
+                              tars_error *err) {
+    const tars_model *m = job->request->model;
+    const runtime_functions *f = functions_of(job);
+    runtime_limits most = {.memory_bytes = f->most_memory(m->mapping.size_bytes),
+                           .n_threads = f->most_threads};
+    tars_status status = TARS_OK;
+    source->limits = &most;
+    platform_mutex_lock(&m->images->lock);
+    if (!m->images->image) {
+        status = runtime_open(job->runtime, source, &m->images->image, err);
+        m->images->row = job->runtime;
+    }
+    *out = m->images->image;
+    platform_mutex_unlock(&m->images->lock);
     return status;
 }
 
@@ -73,17 +101,21 @@ tars_status job_serve(tars_job *job, uint64_t memory_bytes, guest_client *client
                           .tokenizer = &m->tokenizer,
                           .kernels = job->kernels};
     runtime_limits limits = {.memory_bytes = job_in_guest(job) ? memory_bytes : 0,
-                             .n_threads = job->n_threads};
+                             .n_threads = job_threads(job)};
     runtime_source source = {.kind = RUNTIME_MODEL,
                              .path = m->entry.name,
                              .model = &what,
                              .limits = &limits,
                              .artifacts = &artifacts};
+    bool is_kept = functions_of(job)->keeps_images;
     runtime_image *image = NULL;
     *start_ns = 0;
-    tars_status status = runtime_open(job->runtime, &source, &image, err);
+    tars_status status = is_kept ? kept_image(job, &source, &image, err)
+                                 : runtime_open(job->runtime, &source, &image, err);
     if (status == TARS_OK) {
-        status = serve_once(image, client, start_ns, err);
+        status = serve_once(image, &limits, client, start_ns, err);
+    }
+    if (!is_kept) {
         runtime_close(image);
     }
     if (store.trouble[0] != '\0') {

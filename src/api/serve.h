@@ -13,6 +13,8 @@ tars_status job_check_memory(const tars_job *job, uint64_t needed, tars_error *e
  * beside the model: for guests that are asked for what may take less than could be counted before,
  * and that say themselves when it is too little. */
 uint64_t job_guest_bytes(const tars_job *job, uint64_t wanted);
+/* Threads that the request computes with, of those it asked for. */
+unsigned job_threads(const tars_job *job);
 /* Serves the client's request in a fresh instance over the job's model with so much memory of its
  * own. *start_ns: until it could run. */
 tars_status job_serve(tars_job *job, uint64_t memory_bytes, guest_client *client,

@@ -198,9 +198,13 @@ static tars_status fit_context(bench *b, tars_error *err) {
     return TARS_OK;
 }
 
-/* Guests compute with one thread, and start within this process (bench start). */
-static bool is_in_guest(const bench_plan *plan) {
+static bool is_wasm(const bench_plan *plan) {
     return plan->runtime && strcmp(plan->runtime, "wasm") == 0;
+}
+
+/* Guests start within this process (bench start). */
+static bool is_in_guest(const bench_plan *plan) {
+    return is_wasm(plan) || (plan->runtime && strcmp(plan->runtime, "microvm") == 0);
 }
 
 static tars_status measure_all(bench *b, tars_error *err) {
@@ -232,7 +236,7 @@ tars_status bench_llm(client *session, const bench_plan *plan, bench_report *out
     wasm_metering metering = {
         .epochs = strcmp(plan->metering, "epochs") == 0 || strcmp(plan->metering, "both") == 0,
         .fuel = strcmp(plan->metering, "fuel") == 0 || strcmp(plan->metering, "both") == 0};
-    tars_status status = is_in_guest(plan) ? wasm_set_metering(metering, err) : TARS_OK;
+    tars_status status = is_wasm(plan) ? wasm_set_metering(metering, err) : TARS_OK;
     if (status != TARS_OK) {
         return status;
     }

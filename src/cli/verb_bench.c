@@ -246,9 +246,10 @@ static tars_status run_bench(cli *c, const verb_call *call, tars_error *err) {
         const char *kind, *runtime;
         bench_function measure;
     } benches[] = {
-        {"llm", "auto", bench_llm},     {"llm", "native", bench_llm},
-        {"llm", "wasm", bench_llm},     {"start", "auto", bench_start},
-        {"start", "wasm", bench_start}, {"start", "microvm", bench_start},
+        {"llm", "auto", bench_llm},        {"llm", "native", bench_llm},
+        {"llm", "wasm", bench_llm},        {"llm", "microvm", bench_llm},
+        {"start", "auto", bench_start},    {"start", "wasm", bench_start},
+        {"start", "microvm", bench_start},
     };
     for (size_t i = 0; i < sizeof benches / sizeof benches[0]; i++) {
         if (strcmp(benches[i].kind, kind) == 0 &&
@@ -258,8 +259,8 @@ static tars_status run_bench(cli *c, const verb_call *call, tars_error *err) {
     }
     error_set(err, TARS_UNAVAILABLE, "the benchmark %s with runtime %s is not in this program",
               kind, values->runtime);
-    return error_hint(err,
-                      "this version measures: llm native, llm wasm, start wasm, start microvm");
+    return error_hint(err, "this version measures: llm native, llm wasm, llm microvm, start wasm, "
+                           "start microvm");
 }
 
 const verb verb_bench = {

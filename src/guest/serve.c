@@ -16,7 +16,7 @@ static tars_status open_model(guest *g, const wire_hello *hello, tars_error *err
     }
     tars_status status = pack_open_again(bytes, (size_t)hello->model_bytes, &g->pack, err);
     if (status == TARS_OK) {
-        status = model_open(&g->pack, g->place.memory, &g->model, err);
+        status = model_open(&g->pack, g->place.state, &g->model, err);
     }
     if (status == TARS_OK) {
         const pack_bytes *blob = &g->pack.sections[PACK_TOKENIZER];
@@ -114,7 +114,7 @@ tars_status guest_no_memory(const guest *g, tars_error *err) {
 
 tars_status guest_check(guest *g, tars_error *err) {
     bool found = false;
-    if (!g->place.port->wait(g->place.port->context)) {
+    if (!g->place.host_is_beside && !g->place.port->wait(g->place.port->context)) {
         return error_set(err, TARS_UNAVAILABLE, "the host is gone");
     }
     tars_status status = wire_poll(g->place.port, &g->message, &found, err);
@@ -185,12 +185,17 @@ static tars_status serve_one(guest *g, tars_error *err) {
         failure.status = status;
         return wire_send_error(g->place.port, &failure, err);
     }
-    result.memory_bytes = g->place.memory->peak_bytes;
+    const serve_place *place = &g->place;
+    result.memory_bytes = place->memory->peak_bytes;
+    if (place->state != place->memory) {
+        result.memory_bytes += place->state->peak_bytes;
+    }
     return wire_send(g->place.port, WIRE_RESULT, &result, sizeof result, NULL, 0, err);
 }
 
-tars_status serve(const serve_place *place, tars_error *err) {
-    guest *g = ARENA_NEW(place->memory, guest);
+tars_status serve_open(const serve_place *place, guest **out, tars_error *err) {
+    guest *g = ARENA_NEW(place->state, guest);
+    *out = g;
     if (!g) {
         return error_set(err, TARS_OUT_OF_MEMORY, "the guest's memory holds not even its state");
     }
@@ -201,16 +206,27 @@ tars_status serve(const serve_place *place, tars_error *err) {
         (void)wire_send_error(place->port, &failure, NULL);
         return error_set(err, status, "%s", failure.message);
     }
-    size_t mark = arena_mark(place->memory);
+    return TARS_OK;
+}
+
+tars_status serve_requests(guest *g, tars_error *err) {
+    tars_status status = TARS_OK;
+    size_t mark = arena_mark(g->place.memory);
     while (status == TARS_OK) {
-        status = wire_receive(place->port, &g->message, err);
+        status = wire_receive(g->place.port, &g->message, err);
         if (status == TARS_OK && g->message.kind == WIRE_CANCEL) {
             continue; /* of a request that has just ended */
         }
         if (status == TARS_OK) {
             status = serve_one(g, err);
         }
-        arena_reset(place->memory, mark);
+        arena_reset(g->place.memory, mark);
     }
     return status;
+}
+
+tars_status serve(const serve_place *place, tars_error *err) {
+    guest *g;
+    tars_status status = serve_open(place, &g, err);
+    return status == TARS_OK ? serve_requests(g, err) : status;
 }

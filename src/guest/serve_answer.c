@@ -101,7 +101,13 @@ static tars_status take(guest *g, tars_error *err) {
 
 /* ---- serving it ------------------------------------------------------------------------ */
 
+static void step(void *argument, unsigned worker) {
+    answer *a = argument;
+    forward_step(&a->pass, worker, &a->barrier);
+}
+
 static tars_status compute(void *user, const int32_t *ids, size_t n, tars_error *err) {
+    const serve_team *team = ((guest *)user)->place.team;
     answer *a = ((guest *)user)->request;
     for (size_t i = 0; i < n; i++) {
         a->tokens[i] = (forward_token){.id = ids[i],
@@ -113,8 +119,14 @@ static tars_status compute(void *user, const int32_t *ids, size_t n, tars_error 
     if (status != TARS_OK) {
         return status;
     }
-    barrier_init(&a->barrier, 1, NULL, NULL);
-    forward_step(&a->pass, 0, &a->barrier);
+    if (team && team->n_workers > 1) {
+        unsigned n_workers = team->choose();
+        barrier_init(&a->barrier, n_workers, team->relax, NULL);
+        team->run(n_workers, step, a);
+    } else {
+        barrier_init(&a->barrier, 1, NULL, NULL);
+        step(a, 0);
+    }
     return forward_end(&a->pass, err);
 }
 
@@ -148,7 +160,7 @@ static tars_status set_up(guest *g, answer *a, sampler_candidate **candidates, t
     forward_limits limits = {.max_tokens = r->batch < r->n_context ? r->batch : r->n_context,
                              .max_outputs = 1,
                              .max_positions = r->n_context,
-                             .n_workers = 1};
+                             .n_workers = g->place.team ? g->place.team->n_workers : 1};
     size_t cache_bytes = kv_cache_bytes(p, (kv_type)r->kv_type, r->n_context);
     void *cache_memory = cache_bytes ? arena_alloc_raw(memory, cache_bytes, 64) : NULL;
     a->tokens = ARENA_ARRAY(memory, forward_token, limits.max_tokens);

@@ -1,7 +1,7 @@
 /* What the files of the guest share: its state, and one table row for each kind of request.
  *
- * Ownership: the state and all that a request takes live in the guest's arena, which goes back to
- * where it was when the request has ended. */
+ * Ownership: the state lives in the guest's arena of that, all that a request takes in the other,
+ * which goes back to where it was when the request has ended. */
 #ifndef GUEST_SERVICE_H
 #define GUEST_SERVICE_H
 
@@ -9,7 +9,7 @@
 #include "engine/tokenizer/tokenizer.h"
 #include "guest/serve.h"
 
-typedef struct guest {
+struct guest {
     serve_place place;
     const kernel_table *kernels;
     bool has_model; /* else the next three are not set */
@@ -19,7 +19,7 @@ typedef struct guest {
     wire_message message; /* the last one */
     void *request;        /* the running one, as its service's take made it */
     bool cancelled;
-} guest;
+};
 
 /* How a kind of request is served. */
 typedef struct guest_service {

@@ -55,7 +55,10 @@ EXPORT("tars_serve") uint32_t tars_serve(uint32_t arena_end) {
     wire_port port = {.in = &area.to_guest, .out = &area.to_host, .wait = wait_for_host};
     arena memory;
     arena_init(&memory, (void *)begin, arena_end - begin);
-    serve_place place = {
-        .port = &port, .model_at = model_at, .memory = &memory, .kernels = kernels_named};
+    serve_place place = {.port = &port,
+                         .model_at = model_at,
+                         .state = &memory,
+                         .memory = &memory,
+                         .kernels = kernels_named};
     return (uint32_t)serve(&place, NULL);
 }

@@ -283,6 +283,10 @@ platform_fault platform_beneath_look(platform_handle folder, const char *path, b
                                      platform_entry *out);
 platform_fault platform_beneath_set_times(platform_handle folder, const char *path, bool follow,
                                           platform_time access, platform_time change);
+/* Permission bits, of them 0777, of a file or folder. A link that is not followed has none
+ * (UNSUPPORTED); who may come into the folder itself is not to be changed (OUTSIDE). */
+platform_fault platform_beneath_set_mode(platform_handle folder, const char *path, bool follow,
+                                         uint32_t mode);
 platform_fault platform_beneath_make_folder(platform_handle folder, const char *path,
                                             uint32_t mode);
 platform_fault platform_beneath_remove_file(platform_handle folder, const char *path);
@@ -317,6 +321,7 @@ platform_fault platform_beneath_set_append(platform_handle file, bool append);
 platform_fault platform_beneath_get_entry(platform_handle handle, platform_entry *out);
 platform_fault platform_beneath_set_entry_times(platform_handle handle, platform_time access,
                                                 platform_time change);
+platform_fault platform_beneath_set_entry_mode(platform_handle handle, uint32_t mode);
 platform_fault platform_beneath_resize(platform_handle file, uint64_t size_bytes);
 /* Room on the disk for the bytes; the file grows to hold them. */
 platform_fault platform_beneath_allocate(platform_handle file, uint64_t offset, uint64_t length);

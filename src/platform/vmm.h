@@ -116,6 +116,8 @@ typedef struct vmm_functions {
     /* Another first table from the next run on; what was known of pages is forgotten, but for
      * tables at addresses that were tables before. */
     void (*set_page_table)(vmm_processor *processor, uint64_t page_table);
+    /* Of its time-stamp counter; 0: unknown. */
+    uint64_t (*ticks_per_ms)(const vmm_processor *processor);
     /* The next run, or the one that goes on, ends with KICKED. */
     void (*kick)(vmm_processor *processor);
 } vmm_functions;

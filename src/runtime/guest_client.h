@@ -65,6 +65,9 @@ void guest_client_init(guest_client *c, const guest_client_kind *kind,
 /* Before the first turn: where the guest is. */
 void guest_client_connect(guest_client *c, wire_area *area, uint64_t model_offset,
                           uint64_t model_bytes, uint64_t memory_bytes);
+/* The same for a guest that has greeted another client before, when it chose the kernels `isa`. */
+void guest_client_connect_greeted(guest_client *c, wire_area *area, const char *isa,
+                                  uint64_t memory_bytes);
 /* Sends what there is room for and takes all that has come. An error ends the request: the
  * guest's own, or MALFORMED when it broke the protocol (then it must be killed). */
 tars_status guest_client_turn(guest_client *c, tars_error *err);

@@ -1,6 +1,7 @@
 #include "runtime/registry.h"
 
 #include "runtime/cuda/probe.h"
+#include "runtime/microvm/models.h"
 #include "runtime/microvm/programs.h"
 #include "runtime/native/models.h"
 #include "runtime/process/programs.h"
@@ -26,7 +27,11 @@ static tars_status native_probe(tars_error *err) {
 const runtime_row runtime_rows[] = {
     {"native", ISOLATION_PROCESS, yes, native_probe, {&process_programs, &native_models}},
     {"wasm", ISOLATION_SANDBOX, wasm_is_built_in, wasm_probe, {&stranger_programs, &wasm_models}},
-    {"microvm", ISOLATION_MICROVM, microvm_is_built_in, microvm_probe, {&microvm_programs, NULL}},
+    {"microvm",
+     ISOLATION_MICROVM,
+     microvm_is_built_in,
+     microvm_probe,
+     {&microvm_programs, &microvm_models}},
     {"cuda", ISOLATION_PROCESS, no, cuda_probe, {NULL, NULL}},
 };
 const size_t runtime_row_count = sizeof runtime_rows / sizeof runtime_rows[0];

@@ -145,6 +145,11 @@ typedef struct runtime_control {
 typedef struct runtime_functions {
     runtime_limits defaults; /* 0: it has no such limit, and refuses to be asked for one */
     bool counts_fuel;        /* though fuel has no default */
+    /* Of models. */
+    bool keeps_images;     /* opening takes long: an image is worth keeping as long as its model */
+    uint32_t most_threads; /* of an instance; 0: as many as are asked for */
+    /* Most memory of an instance beside a model of so many bytes; NULL: as much as there is. */
+    uint64_t (*most_memory)(uint64_t model_bytes);
     tars_status (*open)(const runtime_source *source, void **image, tars_error *err);
     void (*close)(void *image);
     tars_status (*spawn)(void *image, const runtime_limits *limits, const runtime_profile *profile,

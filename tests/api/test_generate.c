@@ -200,7 +200,7 @@ static void bad_requests_are_refused(void) {
     submit(&r, &o);
     CHECK_INT(o.status, TARS_OUT_OF_MEMORY);
     r = plain(prompt);
-    r.policy.runtime = "microvm";
+    r.policy.runtime = "cuda";
     submit(&r, &o);
     CHECK_INT(o.status, TARS_UNAVAILABLE);
     r = plain(prompt);
@@ -225,7 +225,7 @@ static void bad_requests_are_refused(void) {
 static void status_survives_without_an_error_object(void) {
     tars_request r = plain(prompt);
     tars_job *job = NULL;
-    r.policy.runtime = "microvm";
+    r.policy.runtime = "cuda";
     CHECK_INT(tars_submit(context, &r, NULL, &job, NULL), TARS_UNAVAILABLE);
     CHECK(job == NULL);
     r = plain(prompt);

@@ -45,8 +45,11 @@ static void *guest_main(void *argument) {
     void *memory = malloc(g->memory_bytes);
     arena a;
     arena_init(&a, memory, g->memory_bytes);
-    serve_place place = {
-        .port = &port, .model_at = guest_model_at, .memory = &a, .kernels = guest_kernels};
+    serve_place place = {.port = &port,
+                         .model_at = guest_model_at,
+                         .state = &a,
+                         .memory = &a,
+                         .kernels = guest_kernels};
     g->status = serve(&place, &g->err);
     free(memory);
     return NULL;

@@ -360,7 +360,7 @@ static void long_streams_arrive_whole(void) {
     wire_area_clear(&area);
     atomic_store(&area.to_host.written, UINT32_MAX - 1000);
     atomic_store(&area.to_host.read, UINT32_MAX - 1000);
-    wire_port guest = {.in = &area.to_guest, .out = &area.to_host, .wait = nobody};
+    wire_port other = {.in = &area.to_guest, .out = &area.to_host, .wait = nobody};
     wire_port host = {.in = &area.to_host, .out = &area.to_guest, .wait = nobody};
     static uint8_t payload[WIRE_MAX_PAYLOAD];
     static wire_message message;
@@ -370,7 +370,7 @@ static void long_streams_arrive_whole(void) {
         size_t n = 1 + check_random(&state) % sizeof payload;
         memset(payload, (int)(i % 251), n);
         size_t head = check_random(&state) % (n + 1);
-        CHECK_INT(wire_send(&guest, WIRE_LOG, payload, head, payload + head, n - head, &err),
+        CHECK_INT(wire_send(&other, WIRE_LOG, payload, head, payload + head, n - head, &err),
                   TARS_OK);
         bool found;
         CHECK_INT(wire_poll(&host, &message, &found, &err), TARS_OK);
@@ -378,7 +378,7 @@ static void long_streams_arrive_whole(void) {
         CHECK_INT(message.size_bytes, n);
         CHECK(memcmp(message.payload, payload, n) == 0);
     }
-    CHECK_INT(wire_send(&guest, WIRE_LOG, payload, sizeof payload, payload, 1, &err), TARS_LIMIT);
+    CHECK_INT(wire_send(&other, WIRE_LOG, payload, sizeof payload, payload, 1, &err), TARS_LIMIT);
 }
 
 static const check_test tests[] = {

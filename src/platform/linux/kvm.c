@@ -142,6 +142,7 @@ static const vmm_functions functions = {
     .set_vectors = kvm_set_vectors,
     .to_user = kvm_to_user,
     .set_page_table = kvm_set_page_table,
+    .ticks_per_ms = kvm_ticks_per_ms,
     .kick = kvm_kick,
 };
 

@@ -48,7 +48,10 @@ void kvm_set_page_table(vmm_processor *p, uint64_t page_table);
 size_t kvm_get_vectors(vmm_processor *p, uint8_t *out, size_t capacity);
 bool kvm_set_vectors(vmm_processor *p, const uint8_t *bytes, size_t length);
 void kvm_to_user(vmm_processor *p, const vmm_tables *tables);
+uint64_t kvm_ticks_per_ms(const vmm_processor *p);
 void kvm_kick(vmm_processor *p);
+/* Finishes the instruction that the last exit was in, without running on. */
+bool kvm_complete(vmm_processor *p);
 /* Between the kernel's order of general registers and that of instructions. */
 void kvm_move_registers(vmm_registers *own, struct kvm_regs *theirs, bool to_kernel);
 

@@ -428,6 +428,23 @@ tars_status kvm_run(vmm_processor *p, uint64_t slice_ns, vmm_exit *out, tars_err
     return TARS_OK;
 }
 
+uint64_t kvm_ticks_per_ms(const vmm_processor *p) {
+    int khz = kvm_ioctl(p->cpu, KVM_GET_TSC_KHZ, NULL);
+    return khz > 0 ? (uint64_t)khz : 0;
+}
+
+bool kvm_complete(vmm_processor *p) {
+    kvm_move_registers(&p->registers, &p->run->s.regs.regs, true);
+    p->run->kvm_dirty_regs = KVM_SYNC_X86_REGS | p->dirty;
+    p->dirty = 0;
+    __atomic_store_n(&p->run->immediate_exit, 1, __ATOMIC_SEQ_CST);
+    int result = ioctl(p->cpu, KVM_RUN, 0);
+    bool done = result != 0 && errno == EINTR;
+    __atomic_store_n(&p->run->immediate_exit, 0, __ATOMIC_SEQ_CST);
+    kvm_move_registers(&p->registers, &p->run->s.regs.regs, false);
+    return done;
+}
+
 void kvm_kick(vmm_processor *p) {
     __atomic_store_n(&p->run->immediate_exit, 1, __ATOMIC_SEQ_CST);
     (void)pthread_mutex_lock(&p->lock);

@@ -67,6 +67,10 @@ tars_status kvm_save(vmm_processor *p, vmm_state **out, tars_error *err) {
     if (!s) {
         return error_set(err, TARS_OUT_OF_MEMORY, "no memory for the state of a processor");
     }
+    if (!kvm_complete(p)) {
+        free(s);
+        return kvm_fail(err, "cannot stop a virtual processor between instructions");
+    }
     s->registers = p->registers;
     s->hides_time = p->hides_time;
     const struct {
@@ -82,9 +86,6 @@ tars_status kvm_save(vmm_processor *p, vmm_state **out, tars_error *err) {
             free(s);
             return kvm_fail(err, "cannot read the state of a virtual processor");
         }
-    }
-    if ((p->dirty & KVM_SYNC_X86_SREGS) != 0) { /* not told to the kernel yet */
-        s->system = p->run->s.regs.sregs;
     }
     get_msrs(p, &s->msrs);
     *out = s;

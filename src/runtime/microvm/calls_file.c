@@ -179,7 +179,7 @@ bool linux_ready(linux_context *context, const linux_open *open, bool writes) {
 }
 
 static int64_t take_for(linux_context *context, const transfer *t, linux_open **open) {
-    unsigned kinds = t->positioned ? LINUX_KIND_FILE : LINUX_KIND_ANY;
+    unsigned kinds = t->positioned ? LINUX_KIND_FILE | LINUX_KIND_DEVICE : LINUX_KIND_ANY;
     int64_t result = linux_take(context, t->number, kinds, open);
     if (result == 0 && !(t->writes ? (*open)->writable : (*open)->readable)) {
         bool folder = ((*open)->kind & LINUX_KIND_FOLDERS) != 0;
@@ -371,7 +371,9 @@ static int64_t run(linux_context *context, const transfer *t) {
     }
     mover *move = open->kind == LINUX_KIND_INPUT       ? read_input
                   : open->kind == LINUX_KIND_PIPE_READ ? read_pipe
-                                                       : write_stream;
+                  : open->kind == LINUX_KIND_DEVICE
+                      ? t->writes ? linux_device_write : linux_device_read
+                      : write_stream;
     return move_all(context, open, &slices, 0, move);
 }
 
@@ -448,7 +450,11 @@ LINUX_CALL(lseek) {
     uint32_t whence = (uint32_t)arguments[2];
     platform_entry entry = {.kind = PLATFORM_KIND_MISSING};
     int64_t position;
-    int64_t result = linux_take(context, arguments[0], LINUX_KIND_FILE | LINUX_KIND_FOLDERS, &open);
+    unsigned kinds = LINUX_KIND_FILE | LINUX_KIND_FOLDERS | LINUX_KIND_DEVICE;
+    int64_t result = linux_take(context, arguments[0], kinds, &open);
+    if (result == 0 && open->kind == LINUX_KIND_DEVICE) {
+        return 0; /* it has no positions */
+    }
     if (result == 0 &&
         (whence >= WHENCES || (whence == FROM_END && (open->kind & LINUX_KIND_FOLDERS) != 0))) {
         result = -LINUX_EINVAL;

@@ -20,11 +20,38 @@ LINUX_CALL(exit_group) {
     }
 CONSTANT_CALL(getpid, LINUX_PROCESS_ID)
 CONSTANT_CALL(getppid, 1)
+CONSTANT_CALL(getpgrp, LINUX_PROCESS_ID)
 CONSTANT_CALL(getuid, LINUX_USER_ID)
 CONSTANT_CALL(geteuid, LINUX_USER_ID)
 CONSTANT_CALL(getgid, LINUX_USER_ID)
 CONSTANT_CALL(getegid, LINUX_USER_ID)
 CONSTANT_CALL(rseq, -LINUX_ENOSYS) /* programs do without */
+
+/* It never has a child. */
+CONSTANT_CALL(wait4, -LINUX_ECHILD)
+CONSTANT_CALL(waitid, -LINUX_ECHILD)
+
+/* Its group and session are itself. */
+static int64_t group_of(uint64_t process) {
+    bool own = (uint32_t)process == 0 || (uint32_t)process == LINUX_PROCESS_ID;
+    return own ? LINUX_PROCESS_ID : -LINUX_ESRCH;
+}
+
+LINUX_CALL(getpgid) {
+    (void)context;
+    return group_of(arguments[0]);
+}
+
+LINUX_CALL(getsid) {
+    (void)context;
+    return group_of(arguments[0]);
+}
+
+/* Of no further group. */
+LINUX_CALL(getgroups) {
+    (void)context;
+    return (int32_t)arguments[0] < 0 ? -LINUX_EINVAL : 0;
+}
 
 /* It is nobody and stays so. */
 static int64_t set_identity(linux_context *context, uint64_t wanted) {

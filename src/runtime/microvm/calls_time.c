@@ -108,6 +108,41 @@ LINUX_CALL(time) {
     return result == 0 ? (int64_t)now : result;
 }
 
+/* ---- what was used --------------------------------------------------------------------- */
+
+/* All of it counts as the program's own, none as the system's. */
+LINUX_CALL(getrusage) {
+    enum { CHILDREN = -1, SELF = 0, THREAD = 1 };
+    int32_t who = (int32_t)arguments[0];
+    struct {
+        uint64_t user[2], system[2]; /* seconds and microseconds */
+        uint64_t peak_kib, rest[13];
+    } usage = {.peak_kib = 0};
+    if (who < CHILDREN || who > THREAD) {
+        return -LINUX_EINVAL;
+    }
+    if (who != CHILDREN) {
+        uint64_t used = linux_round_down(context, cpu_now(context, who == SELF));
+        usage.user[0] = used / SECOND_NS;
+        usage.user[1] = used % SECOND_NS / 1000;
+        usage.peak_kib = space_peak_bytes(context->options.space) / 1024;
+    }
+    return linux_put(context, arguments[1], &usage, sizeof usage);
+}
+
+/* In hundredths of a second; the result counts from the guest's start. */
+LINUX_CALL(times) {
+    const uint64_t tick_ns = SECOND_NS / 100;
+    const uint64_t ticks[4] = {linux_round_down(context, cpu_now(context, true)) / tick_ns, 0, 0,
+                               0};
+    uint64_t now = linux_round_down(context, now_of(context, CLOCK_STEADY)) / tick_ns;
+    int64_t result = 0;
+    if (arguments[0] != 0) {
+        result = linux_put(context, arguments[0], ticks, sizeof ticks);
+    }
+    return result == 0 ? (int64_t)now : result;
+}
+
 /* ---- waiting --------------------------------------------------------------------------- */
 
 uint64_t linux_later(uint64_t base_ns, uint64_t ns) {

@@ -301,6 +301,19 @@ LINUX_CALL(flock) {
     return row_of(context, arguments[0]) ? 0 : -LINUX_EBADF;
 }
 
+/* No descriptor is a socket: shells ask that of their standard input. */
+static int64_t name_of_socket(linux_context *context, uint64_t number) {
+    return row_of(context, number) ? -LINUX_ENOTSOCK : -LINUX_EBADF;
+}
+
+LINUX_CALL(getsockname) {
+    return name_of_socket(context, arguments[0]);
+}
+
+LINUX_CALL(getpeername) {
+    return name_of_socket(context, arguments[0]);
+}
+
 /* No descriptor is a terminal or a device. */
 LINUX_CALL(ioctl) {
     return row_of(context, arguments[0]) ? -LINUX_ENOTTY : -LINUX_EBADF;

@@ -48,6 +48,10 @@ typedef struct elf_start {
  */
 tars_status elf_make_stack(const elf_image *image, space *s, const elf_start *start,
                            uint64_t *stack_pointer, tars_error *err);
+enum { ELF_RANDOM_BYTES = 16 };
+/* Where the random bytes of such a stack lie. */
+tars_status elf_find_random(const space *s, uint64_t stack_pointer, uint64_t *address,
+                            tars_error *err);
 /* New random bytes for a clone of a guest whose stack elf_make_stack made. */
 tars_status elf_renew_random(space *s, uint64_t stack_pointer, tars_error *err);
 

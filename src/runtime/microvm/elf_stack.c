@@ -25,7 +25,7 @@ enum {
     AUX_RANDOM = 25,
     AUX_PROGRAM = 31
 };
-enum { PROGRAM_HEADER_BYTES = 56, NOBODY = 65534, CLOCK_TICKS = 100, RANDOM_BYTES = 16 };
+enum { PROGRAM_HEADER_BYTES = 56, NOBODY = 65534, CLOCK_TICKS = 100 };
 enum { GUARD_BYTES = 64 << 10, MAX_WORDS = 16 << 10 };
 
 typedef struct stack {
@@ -116,14 +116,14 @@ enum { VECTOR_WORDS = 2 * 17 };
 
 /* Everything above the stack pointer. */
 static bool fill(stack *k, const elf_image *image, const elf_start *start,
-                 const uint8_t random[RANDOM_BYTES], uint64_t *stack_pointer) {
+                 const uint8_t random[ELF_RANDOM_BYTES], uint64_t *stack_pointer) {
     const char *name = start->program ? start->program : "";
     uint64_t n_arguments = count_texts(start->arguments);
     uint64_t n_words = 1 + n_arguments + 1 + count_texts(start->environment) + 1 + VECTOR_WORDS;
     uint64_t texts_bytes = size_of_texts(start->arguments) + size_of_texts(start->environment);
     uint64_t name_at, random_at;
     if (n_words > MAX_WORDS || !push_bytes(k, name, strlen(name) + 1, &name_at) ||
-        !push_bytes(k, random, RANDOM_BYTES, &random_at) || texts_bytes > k->texts - k->low ||
+        !push_bytes(k, random, ELF_RANDOM_BYTES, &random_at) || texts_bytes > k->texts - k->low ||
         n_words * 8 + 16 > k->texts - k->low - texts_bytes) {
         return false;
     }
@@ -146,7 +146,7 @@ tars_status elf_make_stack(const elf_image *image, space *s, const elf_start *st
                            uint64_t *stack_pointer, tars_error *err) {
     uint64_t top = s->options.size_bytes;
     uint64_t at;
-    uint8_t random[RANDOM_BYTES];
+    uint8_t random[ELF_RANDOM_BYTES];
     if (start->stack_bytes == 0 || start->stack_bytes % SPACE_PAGE_BYTES != 0) {
         return error_set(err, TARS_USAGE, "a stack of %llu bytes is not whole pages",
                          (unsigned long long)start->stack_bytes);
@@ -177,11 +177,10 @@ tars_status elf_make_stack(const elf_image *image, space *s, const elf_start *st
 
 /* The words above the stack pointer up to the vector's AUX_RANDOM; a guest that has run may have
  * changed them, and then only its own bytes are lost. */
-tars_status elf_renew_random(space *s, uint64_t stack_pointer, tars_error *err) {
-    uint8_t random[RANDOM_BYTES];
+tars_status elf_find_random(const space *s, uint64_t stack_pointer, uint64_t *address,
+                            tars_error *err) {
     uint64_t n_nulls = 0;
-    tars_status status = platform_random(random, sizeof random, err);
-    for (uint64_t i = 1; i < MAX_WORDS && status == TARS_OK; i++) {
+    for (uint64_t i = 1; i < MAX_WORDS; i++) {
         uint64_t pair[2]; /* guest and host are little-endian alike */
         if (!space_get(s, stack_pointer + i * 8, pair, sizeof pair)) {
             break;
@@ -191,16 +190,26 @@ tars_status elf_renew_random(space *s, uint64_t stack_pointer, tars_error *err) 
             continue;
         }
         if (pair[0] == AUX_RANDOM) {
-            return space_put(s, pair[1], random, sizeof random)
-                       ? TARS_OK
-                       : error_set(err, TARS_FAILED,
-                                   "a guest's random bytes are not in its memory");
+            *address = pair[1];
+            return TARS_OK;
         }
         if (pair[0] == AUX_END) {
             break;
         }
         i++; /* a pair is two words */
     }
-    return status != TARS_OK ? status
-                             : error_set(err, TARS_FAILED, "a guest's stack has no random bytes");
+    return error_set(err, TARS_FAILED, "a guest's stack has no random bytes");
+}
+
+tars_status elf_renew_random(space *s, uint64_t stack_pointer, tars_error *err) {
+    uint8_t random[ELF_RANDOM_BYTES];
+    uint64_t address = 0;
+    tars_status status = elf_find_random(s, stack_pointer, &address, err);
+    if (status == TARS_OK) {
+        status = platform_random(random, sizeof random, err);
+    }
+    if (status == TARS_OK && !space_put(s, address, random, sizeof random)) {
+        status = error_set(err, TARS_FAILED, "a guest's random bytes are not in its memory");
+    }
+    return status;
 }

@@ -12,22 +12,17 @@
 
 static const linux_row rows[LINUX_NUMBERS] = {
     LINUX_BASE_CALLS(BASE_ROW) LINUX_FILE_CALLS(FILES_ROW)
-        /* what a guest without a network, other processes, devices and owners has no use for */
+        /* what a guest without a network, other processes and devices has no use for */
         [41] = {.name = "socket"},
     [42] = {.name = "connect"},
     [49] = {.name = "bind"},
     [57] = {.name = "fork"},
     [58] = {.name = "vfork"},
     [59] = {.name = "execve"},
-    [90] = {.name = "chmod"},
-    [91] = {.name = "fchmod"},
-    [92] = {.name = "chown"},
-    [93] = {.name = "fchown"},
-    [94] = {.name = "lchown"},
     [101] = {.name = "ptrace"},
+    [133] = {.name = "mknod"},
     [165] = {.name = "mount"},
-    [260] = {.name = "fchownat"},
-    [268] = {.name = "fchmodat"},
+    [259] = {.name = "mknodat"},
     [272] = {.name = "unshare"},
     [321] = {.name = "bpf"},
     [322] = {.name = "execveat"},

@@ -16,6 +16,7 @@ enum {
     LINUX_EINTR = 4,
     LINUX_EIO = 5,
     LINUX_EBADF = 9,
+    LINUX_ECHILD = 10,
     LINUX_EAGAIN = 11,
     LINUX_ENOMEM = 12,
     LINUX_EACCES = 13,
@@ -40,6 +41,7 @@ enum {
     LINUX_ENOTEMPTY = 39,
     LINUX_ELOOP = 40,
     LINUX_EOVERFLOW = 75,
+    LINUX_ENOTSOCK = 88,
     LINUX_EOPNOTSUPP = 95,
     LINUX_ETIMEDOUT = 110,
     LINUX_EDQUOT = 122
@@ -70,12 +72,21 @@ typedef enum linux_kind {
     LINUX_KIND_PIPE_READ = 64,
     LINUX_KIND_PIPE_WRITE = 128,
     LINUX_KIND_EVENT = 256, /* eventfd */
-    LINUX_KIND_EPOLL = 512
+    LINUX_KIND_EPOLL = 512,
+    LINUX_KIND_DEVICE = 1024
 } linux_kind;
 #define LINUX_KIND_STREAMS (LINUX_KIND_INPUT | LINUX_KIND_OUTPUT | LINUX_KIND_ERRORS)
 #define LINUX_KIND_PIPES (LINUX_KIND_PIPE_READ | LINUX_KIND_PIPE_WRITE)
 #define LINUX_KIND_FOLDERS (LINUX_KIND_FOLDER | LINUX_KIND_ABOVE)
-#define LINUX_KIND_ANY 1023
+#define LINUX_KIND_ANY 2047
+
+/* What stands for a device and is none of the host's. */
+typedef enum linux_device {
+    LINUX_DEVICE_NONE = 0,
+    LINUX_DEVICE_NULL,
+    LINUX_DEVICE_ZERO,
+    LINUX_DEVICE_RANDOM
+} linux_device;
 
 /* A folder that is being read. A cookie counts entries from the start; the one that did not fit
  * into the guest's buffer is kept. */
@@ -126,6 +137,7 @@ typedef struct linux_open {
     linux_reading *reading; /* of a folder, once it was read; or NULL */
     linux_pipe *pipe;
     linux_event event;
+    linux_device device;
     linux_watch *watches; /* of an epoll */
     size_t n_watches;
     uint64_t serial; /* no two open files of a guest have the same */
@@ -272,13 +284,26 @@ bool linux_ready(linux_context *context, const linux_open *open, bool writes);
 size_t linux_pipe_read(linux_open *open, uint8_t *bytes, size_t length);
 size_t linux_pipe_write(linux_open *open, const uint8_t *bytes, size_t length);
 
-/* ---- calls_file.c, paths.c, calls_status.c ------------------------------------------------- */
-
 /* A part of the guest's memory that was checked. */
 typedef struct linux_slice {
     uint8_t *bytes;
     size_t length;
 } linux_slice;
+
+/* ---- devices.c ------------------------------------------------------------------------------ */
+
+/* The device that an absolute path names. */
+linux_device linux_device_of(const char *guest);
+bool linux_is_device(const platform_entry *entry);
+void linux_device_entry(linux_device device, platform_entry *out);
+uint32_t linux_device_minor(const platform_entry *entry); /* major is 1 */
+int64_t linux_device_read(linux_context *context, linux_open *open, uint64_t position,
+                          linux_slice part, size_t *done);
+int64_t linux_device_write(linux_context *context, linux_open *open, uint64_t position,
+                           linux_slice part, size_t *done);
+
+/* ---- calls_file.c, paths.c, calls_status.c ------------------------------------------------- */
+
 typedef struct linux_slices {
     linux_slice rows[LINUX_MAX_VECTORS];
     size_t count;
@@ -289,7 +314,8 @@ int64_t linux_fault(linux_context *context, platform_fault fault);
 
 /* Where a path of the guest's leads. */
 typedef struct linux_place {
-    const linux_mount *mount;     /* NULL: a folder above granted ones */
+    const linux_mount *mount; /* NULL: a folder above granted ones, or a device */
+    linux_device device;
     char guest[LINUX_PATH_BYTES]; /* absolute, without . and .. and slashes at its end, or / */
     char below[LINUX_PATH_BYTES]; /* of the mount's folder, "." for itself */
 } linux_place;
@@ -358,15 +384,20 @@ static inline int64_t linux_get(linux_context *context, uint64_t address, void *
     X(33, dup2)                                                                                    \
     X(35, nanosleep)                                                                               \
     X(39, getpid)                                                                                  \
+    X(51, getsockname)                                                                             \
+    X(52, getpeername)                                                                             \
     X(56, clone)                                                                                   \
     X(60, exit)                                                                                    \
+    X(61, wait4)                                                                                   \
     X(62, kill)                                                                                    \
     X(63, uname)                                                                                   \
     X(72, fcntl)                                                                                   \
     X(89, readlink)                                                                                \
     X(96, gettimeofday)                                                                            \
     X(97, getrlimit)                                                                               \
+    X(98, getrusage)                                                                               \
     X(99, sysinfo)                                                                                 \
+    X(100, times)                                                                                  \
     X(102, getuid)                                                                                 \
     X(104, getgid)                                                                                 \
     X(105, setuid)                                                                                 \
@@ -374,6 +405,10 @@ static inline int64_t linux_get(linux_context *context, uint64_t address, void *
     X(107, geteuid)                                                                                \
     X(108, getegid)                                                                                \
     X(110, getppid)                                                                                \
+    X(111, getpgrp)                                                                                \
+    X(115, getgroups)                                                                              \
+    X(121, getpgid)                                                                                \
+    X(124, getsid)                                                                                 \
     X(127, rt_sigpending)                                                                          \
     X(131, sigaltstack)                                                                            \
     X(157, prctl)                                                                                  \
@@ -389,6 +424,7 @@ static inline int64_t linux_get(linux_context *context, uint64_t address, void *
     X(230, clock_nanosleep)                                                                        \
     X(231, exit_group)                                                                             \
     X(234, tgkill)                                                                                 \
+    X(247, waitid)                                                                                 \
     X(262, newfstatat)                                                                             \
     X(267, readlinkat)                                                                             \
     X(273, set_robust_list)                                                                        \
@@ -408,6 +444,7 @@ static inline int64_t linux_get(linux_context *context, uint64_t address, void *
     X(18, pwrite64)                                                                                \
     X(21, access)                                                                                  \
     X(22, pipe)                                                                                    \
+    X(23, select)                                                                                  \
     X(40, sendfile)                                                                                \
     X(73, flock)                                                                                   \
     X(74, fsync)                                                                                   \
@@ -424,6 +461,11 @@ static inline int64_t linux_get(linux_context *context, uint64_t address, void *
     X(86, link)                                                                                    \
     X(87, unlink)                                                                                  \
     X(88, symlink)                                                                                 \
+    X(90, chmod)                                                                                   \
+    X(91, fchmod)                                                                                  \
+    X(92, chown)                                                                                   \
+    X(93, fchown)                                                                                  \
+    X(94, lchown)                                                                                  \
     X(95, umask)                                                                                   \
     X(217, getdents64)                                                                             \
     X(221, fadvise64)                                                                              \
@@ -431,11 +473,14 @@ static inline int64_t linux_get(linux_context *context, uint64_t address, void *
     X(233, epoll_ctl)                                                                              \
     X(257, openat)                                                                                 \
     X(258, mkdirat)                                                                                \
+    X(260, fchownat)                                                                               \
     X(263, unlinkat)                                                                               \
     X(264, renameat)                                                                               \
     X(265, linkat)                                                                                 \
     X(266, symlinkat)                                                                              \
+    X(268, fchmodat)                                                                               \
     X(269, faccessat)                                                                              \
+    X(270, pselect6)                                                                               \
     X(271, ppoll)                                                                                  \
     X(280, utimensat)                                                                              \
     X(281, epoll_pwait)                                                                            \
@@ -449,7 +494,8 @@ static inline int64_t linux_get(linux_context *context, uint64_t address, void *
     X(326, copy_file_range)                                                                        \
     X(332, statx)                                                                                  \
     X(436, close_range)                                                                            \
-    X(439, faccessat2)
+    X(439, faccessat2)                                                                             \
+    X(452, fchmodat2)
 
 #define LINUX_DECLARE(number, name) LINUX_CALL(name);
 LINUX_BASE_CALLS(LINUX_DECLARE)

@@ -2,6 +2,7 @@
 
 #include "platform/platform.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,6 +21,7 @@ enum { OF_DESCRIPTORS, OF_STACK, N_OF_PROCESSOR };
 #define ENTRY_USER ((uint64_t)4)
 #define ENTRY_ACCESSED ((uint64_t)0x20)
 #define ENTRY_DIRTY ((uint64_t)0x40)
+#define ENTRY_LARGE ((uint64_t)0x80)
 #define ENTRY_NO_EXECUTE ((uint64_t)1 << 63)
 
 enum {
@@ -228,6 +230,14 @@ static bool renew_leaf(pages *p, size_t index, bool is_empty) {
     return true;
 }
 
+static void make_far_tables(pages *p) {
+    for (size_t i = 0; i < p->n_far / ENTRIES; i++) {
+        size_t table = take(p); /* one behind the other */
+        p->first_far = i == 0 ? table : p->first_far;
+        set_entry(p, p->level_3, N_LEVEL_2 + i, address_of(table) | INNER);
+    }
+}
+
 static void make_tables(pages *p) {
     p->next = first_table(p);
     p->n_free = p->n_pages - p->next;
@@ -240,6 +250,7 @@ static void make_tables(pages *p) {
         p->level_2[i] = take(p);
         set_entry(p, p->level_3, i, address_of(p->level_2[i]) | INNER);
     }
+    make_far_tables(p);
     set_entry(p, p->level_2[SYSTEM_ADDRESS >> 30], SYSTEM_ADDRESS >> 21 & (ENTRIES - 1),
               address_of(AT_SYSTEM_LEAVES) | INNER);
     const uint64_t seen = ENTRY_PRESENT | ENTRY_ACCESSED;
@@ -254,8 +265,8 @@ static void make_tables(pages *p) {
     }
 }
 
-tars_status pages_create(uint64_t ram_bytes, unsigned n_processors, pages *out, tars_error *err) {
-    *out = (pages){.n_processors = n_processors};
+static tars_status check_sizes(uint64_t ram_bytes, unsigned n_processors, uint64_t far_bytes,
+                               tars_error *err) {
     if (n_processors == 0 || n_processors > VMM_MAX_PROCESSORS) {
         return error_set(err, TARS_USAGE, "a micro-VM of %u processors; 1 to %d are possible",
                          n_processors, VMM_MAX_PROCESSORS);
@@ -264,10 +275,27 @@ tars_status pages_create(uint64_t ram_bytes, unsigned n_processors, pages *out, 
         return error_set(err, TARS_USAGE, "a micro-VM of %llu bytes; up to 3 GiB in pages of 4 KiB",
                          (unsigned long long)ram_bytes);
     }
+    if (far_bytes > PAGES_MAX_FAR_BYTES) {
+        return error_set(err, TARS_LIMIT, "a micro-VM with %llu bytes behind 4 GiB; up to 500 GiB",
+                         (unsigned long long)far_bytes);
+    }
+    return TARS_OK;
+}
+
+static tars_status create(uint64_t ram_bytes, unsigned n_processors, uint64_t far_bytes,
+                          size_t n_spare, pages *out, tars_error *err) {
+    *out = (pages){.n_processors = n_processors};
+    tars_status status = check_sizes(ram_bytes, n_processors, far_bytes, err);
+    if (status != TARS_OK) {
+        return status;
+    }
+    const uint64_t table_bytes = ENTRIES * PAGES_LARGE_BYTES;
+    size_t n_far_tables = (size_t)((far_bytes + table_bytes - 1) / table_bytes);
     out->n_ram = (size_t)(ram_bytes / PAGE_BYTES);
-    out->n_pages = first_table(out) + N_UPPER + count_leaves(out) + SPARE_PAGES;
+    out->n_far = n_far_tables * ENTRIES;
+    out->n_pages = first_table(out) + N_UPPER + count_leaves(out) + n_far_tables + n_spare;
     void *memory;
-    tars_status status = platform_reserve(out->n_pages * PAGE_BYTES, false, &memory, err);
+    status = platform_reserve(out->n_pages * PAGE_BYTES, false, &memory, err);
     if (status != TARS_OK) {
         return status;
     }
@@ -285,6 +313,22 @@ tars_status pages_create(uint64_t ram_bytes, unsigned n_processors, pages *out, 
     }
     make_tables(out);
     return TARS_OK;
+}
+
+tars_status pages_create(uint64_t ram_bytes, unsigned n_processors, pages *out, tars_error *err) {
+    return create(ram_bytes, n_processors, 0, SPARE_PAGES, out, err);
+}
+
+tars_status pages_create_far(uint64_t ram_bytes, unsigned n_processors, uint64_t far_bytes,
+                             pages *out, tars_error *err) {
+    return create(ram_bytes, n_processors, far_bytes, 0, out, err);
+}
+
+void pages_move(const pages *p, void *memory, pages *out) {
+    *out = *p;
+    out->memory = memory;
+    out->uses = NULL;
+    out->leaves = NULL;
 }
 
 void pages_destroy(pages *p) {
@@ -339,13 +383,15 @@ static bool set_in_leaf(pages *p, size_t first, size_t count, uint64_t bits) {
     return true;
 }
 
+static uint64_t entry_bits(unsigned rights) {
+    return rights == 0 ? 0
+                       : ENTRY_PRESENT | ENTRY_USER | ENTRY_ACCESSED | ENTRY_DIRTY |
+                             (rights & PAGE_WRITE ? ENTRY_WRITABLE : 0) |
+                             (rights & PAGE_EXECUTE ? 0 : ENTRY_NO_EXECUTE);
+}
+
 bool pages_set(pages *p, size_t first, size_t count, unsigned rights) {
-    uint64_t bits = 0;
-    if (rights != 0) {
-        bits = ENTRY_PRESENT | ENTRY_USER | ENTRY_ACCESSED | ENTRY_DIRTY |
-               (rights & PAGE_WRITE ? ENTRY_WRITABLE : 0) |
-               (rights & PAGE_EXECUTE ? 0 : ENTRY_NO_EXECUTE);
-    }
+    uint64_t bits = entry_bits(rights);
     size_t end = first + count < p->n_ram ? first + count : p->n_ram;
     while (first < end) {
         size_t left_in_leaf = ENTRIES - first % ENTRIES;
@@ -356,6 +402,23 @@ bool pages_set(pages *p, size_t first, size_t count, unsigned rights) {
         first += part;
     }
     return true;
+}
+
+void pages_set_large(pages *p, uint64_t address, uint64_t size_bytes, unsigned rights) {
+    uint64_t bits = entry_bits(rights) | ENTRY_LARGE;
+    assert(address % PAGES_LARGE_BYTES == 0 && rights != 0);
+    for (uint64_t at = address; at < address + size_bytes; at += PAGES_LARGE_BYTES) {
+        size_t index = (size_t)(at / PAGES_LARGE_BYTES);
+        bool is_near = at < SYSTEM_ADDRESS;
+        assert(is_near || (at - PAGES_FAR) / PAGES_LARGE_BYTES < p->n_far);
+        if (is_near && index < count_leaves(p) && p->leaves[index].page != 0) {
+            leave(p, p->leaves[index].page);
+            p->leaves[index] = (page_leaf){.page = 0};
+        }
+        size_t table =
+            is_near ? p->level_2[index / ENTRIES] : p->first_far + index / ENTRIES - N_LEVEL_2;
+        set_entry(p, table, index % ENTRIES, bits | at);
+    }
 }
 
 void pages_seen(pages *p) {

@@ -60,8 +60,16 @@ static tars_status wasm_reset(void *instance, tars_error *err) {
     return TARS_OK;
 }
 
+/* 32-bit addresses; the model begins at a multiple of 2 MiB, and a page is left. */
+static uint64_t most_memory(uint64_t model_bytes) {
+    const uint64_t all = ((uint64_t)4 << 30) - ((uint64_t)4 << 20);
+    return model_bytes < all ? all - model_bytes : 0;
+}
+
 const runtime_functions wasm_models = {
     .defaults = {.memory_bytes = 64 << 20, .n_threads = 1},
+    .most_threads = 1,
+    .most_memory = most_memory,
     .open = wasm_open,
     .close = free,
     .spawn = wasm_spawn,

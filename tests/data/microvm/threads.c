@@ -742,7 +742,7 @@ static void *change_vector(void *argument) {
 
 /* Vectors and paths are another's at any moment: an error, or one of both. */
 static int double_fetch(void) {
-    int f = open("/dev/null", O_WRONLY);
+    int f = open("/etc/hosts", O_RDONLY);
     int ends[2];
     static char bytes[4096];
     if (f >= 0 || pipe(ends) != 0) {

@@ -1,0 +1,50 @@
+/* The engine with a model, prepared in a machine once: what all its machines start from. The
+ * program starts as any program of Linux does, opens the model and tells that it is ready; its
+ * memory and its processor are kept as they are then.
+ *
+ * Ownership: create to destroy, when the last machine is gone; the model's mapping is borrowed as
+ * long. Constant in between: any number of threads. */
+#ifndef RUNTIME_MICROVM_ENGINE_SNAPSHOT_H
+#define RUNTIME_MICROVM_ENGINE_SNAPSHOT_H
+
+#include "guest/machine.h"
+#include "platform/snapshot.h"
+#include "runtime/microvm/pages.h"
+
+enum {
+    ENGINE_SLOT_CODE,
+    ENGINE_SLOT_DATA,
+    ENGINE_SLOT_SYSTEM,
+    ENGINE_SLOT_MODEL,
+    ENGINE_SLOT_SCRATCH
+};
+enum { ENGINE_DATA_BYTES = ENGINE_DATA_END - ENGINE_DATA };
+
+/* Of the slot of a model: whole pages. */
+static inline size_t engine_model_slot_bytes(const platform_mapping *mapping) {
+    return mapping ? (mapping->size_bytes + PAGE_BYTES - 1) / PAGE_BYTES * PAGE_BYTES : 0;
+}
+
+typedef struct engine_snapshot {
+    const vmm_functions *vmm;
+    const platform_mapping *model; /* or NULL */
+    char isa[16];                  /* its kernels */
+    unsigned most_workers;
+    uint8_t *code;          /* ENGINE_LARGE_BYTES, read-only */
+    platform_snapshot data; /* from ENGINE_DATA to ENGINE_DATA_END, then the system area */
+    pages layout;           /* of the system area; without memory */
+    vmm_state *state;       /* of the first processor */
+    engine_ready ready;
+    uint64_t random_at;   /* address of the random bytes that the program was started with */
+    uint64_t state_bytes; /* of the guest's own state */
+    uint64_t boot_ns;     /* that this took */
+} engine_snapshot;
+
+/* `isa`: the kernels that it must take, or "" for its best. UNAVAILABLE where there are no
+ * machines, no program for them in this build, or no such kernels; what the model's bytes are
+ * refused for. */
+tars_status engine_snapshot_create(const platform_mapping *mapping, const char *isa,
+                                   unsigned most_workers, engine_snapshot **out, tars_error *err);
+void engine_snapshot_destroy(engine_snapshot *snapshot);
+
+#endif
