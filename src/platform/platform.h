@@ -413,6 +413,10 @@ typedef struct platform_thread {
  * in the system's tools. Give back with platform_thread_join. */
 tars_status platform_thread_create(const char *name, void (*function)(void *argument),
                                    void *argument, platform_thread *out, tars_error *err);
+/* As platform_thread_create, with a stack of so many bytes, a multiple of 64 KiB. */
+tars_status platform_thread_create_small(const char *name, size_t stack_bytes,
+                                         void (*function)(void *argument), void *argument,
+                                         platform_thread *out, tars_error *err);
 void platform_thread_join(platform_thread *thread);
 /* Calls function(argument) where so many bytes of stack are left: on this thread when they are,
  * else on another one, and waits for its end. */

@@ -569,7 +569,10 @@ static void it_learns_nothing_of_the_host(void) {
     CHECK_INT(CALL(set_robust_list, BUFFER, 24), 0);
     CHECK_INT(CALL(set_robust_list, BUFFER, 25), -LINUX_EINVAL);
     CHECK_INT(CALL(rseq, BUFFER, 32, 0, 0), -LINUX_ENOSYS);
-    CHECK_INT(CALL(clone3, BUFFER, 88), -LINUX_ENOSYS);
+    CHECK_INT(CALL(clone3, BUFFER, 63), -LINUX_EINVAL);
+    CHECK_INT(CALL(clone3, NO_ACCESS, 88), -LINUX_EFAULT);
+    CHECK_INT(CALL(clone3, BUFFER, 88), -LINUX_EPERM); /* fork */
+    CHECK_INT(violations_of("syscall", "clone3"), 1);
     CHECK_INT(CALL(clone, 0x3D0F00, BUFFER, BUFFER, BUFFER, 0), -LINUX_EAGAIN);
     CHECK_INT(violations_of("syscall", "clone"), 0);
     CHECK_INT(CALL(clone, 17, 0, 0, 0, 0), -LINUX_EPERM); /* fork */

@@ -191,11 +191,11 @@ static void faults_are_told(void) {
             pages_read_fault(&b.pages, 0, exception, &frame);
         }
         bool is_at =
-            exception != 14 || fault_rows[i].exception == ANY || e.address == fault_rows[i].address;
+            exception != 14 || fault_rows[i].exception == ANY || e.faulted == fault_rows[i].address;
         if (frame.rip < CODE_AT || frame.rip >= STACK_TOP || !is_at) {
             check_fail(__FILE__, __LINE__, "%s: exit %d, port %x, detail %u, %llx at %llx",
                        fault_rows[i].name, (int)e.kind, e.port, e.detail,
-                       (unsigned long long)e.address, (unsigned long long)frame.rip);
+                       (unsigned long long)e.faulted, (unsigned long long)frame.rip);
         }
         end(&b);
     }
@@ -314,8 +314,8 @@ static void tables_are_not_the_guests(void) {
         return;
     }
     pages_tables(&b.pages, 0, &t);
-    uint64_t stack_end = 0;
-    memcpy(&stack_end, b.pages.memory + (t.tss - SYSTEM_ADDRESS) + 4, sizeof stack_end);
+    uint64_t stack_end = 0; /* the first of its table of stacks */
+    memcpy(&stack_end, b.pages.memory + (t.tss - SYSTEM_ADDRESS) + 36, sizeof stack_end);
     end(&b);
     const struct {
         const char *name;

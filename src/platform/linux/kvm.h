@@ -50,6 +50,9 @@ tars_status kvm_run(vmm_processor *p, uint64_t slice_ns, vmm_exit *out, tars_err
 vmm_registers *kvm_registers(vmm_processor *p);
 void kvm_set_segment_bases(vmm_processor *p, uint64_t fs, uint64_t gs);
 void kvm_set_page_table(vmm_processor *p, uint64_t page_table);
+size_t kvm_get_vectors(vmm_processor *p, uint8_t *out, size_t capacity);
+bool kvm_set_vectors(vmm_processor *p, const uint8_t *bytes, size_t length);
+void kvm_to_user(vmm_processor *p, const vmm_tables *tables);
 uint64_t kvm_ticks_per_ms(const vmm_processor *p);
 void kvm_kick(vmm_processor *p);
 /* Finishes the instruction that the last exit was in, without running on. */

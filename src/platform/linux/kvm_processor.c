@@ -153,14 +153,20 @@ static struct kvm_segment segment(uint16_t selector, uint8_t type, uint8_t privi
                                 .g = 1};
 }
 
+enum { SEGMENT_CODE = 11, SEGMENT_DATA = 3, SEGMENT_BUSY_TASK = 11 };
+
+static void set_user_segments(struct kvm_sregs *s, const vmm_tables *t) {
+    s->cs = segment(t->user_code, SEGMENT_CODE, 3, true);
+    s->ss = segment(t->user_data, SEGMENT_DATA, 3, false);
+}
+
 static void set_system(struct kvm_sregs *s, const vmm_tables *t) {
-    enum { CODE = 11, DATA = 3, BUSY_TASK = 11 };
-    s->cs = segment(t->user_code, CODE, 3, true);
-    s->ss = s->ds = s->es = s->fs = s->gs = segment(t->user_data, DATA, 3, false);
+    set_user_segments(s, t);
+    s->ds = s->es = s->fs = s->gs = s->ss;
     s->tr = (struct kvm_segment){.base = t->tss,
                                  .limit = t->tss_bytes - 1,
                                  .selector = t->task,
-                                 .type = BUSY_TASK,
+                                 .type = SEGMENT_BUSY_TASK,
                                  .present = 1};
     /* a processor begins with a local table of 64 KiB at address 0, which would be the guest's */
     s->ldt = (struct kvm_segment){.unusable = 1};
@@ -248,9 +254,45 @@ void kvm_set_segment_bases(vmm_processor *p, uint64_t fs, uint64_t gs) {
     p->dirty |= KVM_SYNC_X86_SREGS;
 }
 
+void kvm_to_user(vmm_processor *p, const vmm_tables *tables) {
+    set_user_segments(&p->run->s.regs.sregs, tables);
+    p->dirty |= KVM_SYNC_X86_SREGS;
+}
+
 void kvm_set_page_table(vmm_processor *p, uint64_t page_table) {
     p->run->s.regs.sregs.cr3 = page_table;
     p->dirty |= KVM_SYNC_X86_SREGS;
+}
+
+/* ---- vector registers --------------------------------------------------------------------- */
+
+/* Where the last part ends that a guest has (AMD64 Architecture Programmer's Manual, volume 2,
+ * section 11.5, and what Intel's processors have in place of it: the larger of both). */
+static size_t vector_bytes(void) {
+    enum { AVX = 4, AVX512 = 0xE0, LEGACY_BYTES = 576, AVX_BYTES = 832, AVX512_BYTES = 2688 };
+    return (vector_states & AVX512) != 0 ? AVX512_BYTES
+           : (vector_states & AVX) != 0  ? AVX_BYTES
+                                         : LEGACY_BYTES;
+}
+
+size_t kvm_get_vectors(vmm_processor *p, uint8_t *out, size_t capacity) {
+    struct kvm_xsave vectors;
+    size_t length = vector_bytes();
+    if (capacity < length || kvm_ioctl(p->cpu, KVM_GET_XSAVE, &vectors) != 0) {
+        return 0;
+    }
+    memcpy(out, vectors.region, length);
+    return length;
+}
+
+bool kvm_set_vectors(vmm_processor *p, const uint8_t *bytes, size_t length) {
+    struct kvm_xsave vectors;
+    if (length > sizeof vectors.region) {
+        return false;
+    }
+    memset(&vectors, 0, sizeof vectors);
+    memcpy(vectors.region, bytes, length);
+    return kvm_ioctl(p->cpu, KVM_SET_XSAVE, &vectors) == 0;
 }
 
 /* ---- the clock --------------------------------------------------------------------------- */
@@ -354,7 +396,7 @@ static void take_exit(const vmm_processor *p, vmm_exit *out) {
     const struct kvm_run *run = p->run;
     *out = (vmm_exit){.kind = VMM_EXIT_OTHER,
                       .in_supervisor = in_supervisor(p),
-                      .address = run->s.regs.sregs.cr2,
+                      .faulted = run->s.regs.sregs.cr2,
                       .detail = run->exit_reason};
     if (run->exit_reason == KVM_EXIT_IO && run->io.direction == KVM_EXIT_IO_OUT &&
         run->io.count == 1 && run->io.size == 1) {

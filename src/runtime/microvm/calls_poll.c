@@ -42,17 +42,14 @@ static bool wait_more(linux_context *context, uint64_t until_ns) {
         !context->machine.sleep && o->input == PLATFORM_NO_HANDLE) {
         linux_finish(context, LINUX_TIME); /* nothing else would ever end it */
     }
-    if (!linux_pulse(context) || now >= until_ns) {
+    if (!linux_pulse(context) || now >= until_ns || linux_has_signal(context)) {
         return false;
     }
     uint64_t left = until_ns - now;
-    linux_nap(context, linux_slice_ns(context, left < LOOK_EVERY_NS ? left : LOOK_EVERY_NS));
+    bool is_told = context->machine.wake && o->input == PLATFORM_NO_HANDLE; /* of all changes */
+    uint64_t most = is_told ? UINT64_MAX : LOOK_EVERY_NS;
+    linux_nap_for_files(context, linux_slice_ns(context, left < most ? left : most));
     return linux_pulse(context);
-}
-
-static uint64_t from_now(uint64_t ns) {
-    uint64_t now = platform_clock_ns();
-    return ns > PLATFORM_FOREVER - now ? PLATFORM_FOREVER : now + ns;
 }
 
 /* Of a time-out in milliseconds, an int: negative is forever. */
@@ -101,7 +98,7 @@ static int64_t poll_until(linux_context *context, uint64_t address, uint64_t cou
     do {
         result = look_at_all(context, rows, n_rows);
     } while (result == 0 && wait_more(context, until_ns));
-    if (context->end != LINUX_RUNS) {
+    if (context->end != LINUX_RUNS || (result == 0 && linux_has_signal(context))) {
         return -LINUX_EINTR;
     }
     int64_t stored = linux_put(context, address, rows, n_rows * sizeof rows[0]);
@@ -120,7 +117,7 @@ LINUX_CALL(ppoll) {
         if (result != 0) {
             return result;
         }
-        until = from_now(ns);
+        until = linux_later(platform_clock_ns(), ns);
     }
     return poll_until(context, arguments[0], arguments[1], until);
 }
@@ -207,7 +204,7 @@ static int64_t select_until(linux_context *context, const uint64_t *a, uint64_t 
     do {
         result = look_at_sets(context, &wanted, count, &found);
     } while (result == 0 && wait_more(context, until_ns));
-    if (context->end != LINUX_RUNS) {
+    if (context->end != LINUX_RUNS || (result == 0 && linux_has_signal(context))) {
         return -LINUX_EINTR;
     }
     int64_t stored = put_sets(context, a, count, &found);
@@ -240,13 +237,13 @@ LINUX_CALL(select) {
     bool fits = checked_mul_u64((uint64_t)pair[0], 1000 * MS, &ns) &&
                 (uint64_t)pair[1] <= UINT64_MAX / microsecond_ns &&
                 checked_add_u64(ns, (uint64_t)pair[1] * microsecond_ns, &ns);
-    uint64_t until = from_now(fits ? ns : UINT64_MAX);
+    uint64_t until = linux_later(platform_clock_ns(), fits ? ns : UINT64_MAX);
     int64_t result = select_until(context, arguments, until);
     put_rest(context, arguments[4], until, microsecond_ns);
     return result;
 }
 
-/* No signal is ever delivered: its mask means nothing. */
+/* The thread's own mask of signals holds, not that which is given here. */
 LINUX_CALL(pselect6) {
     uint64_t ns;
     if (arguments[4] == 0) {
@@ -256,7 +253,7 @@ LINUX_CALL(pselect6) {
     if (result != 0) {
         return result;
     }
-    uint64_t until = from_now(ns);
+    uint64_t until = linux_later(platform_clock_ns(), ns);
     result = select_until(context, arguments, until);
     put_rest(context, arguments[4], until, 1);
     return result;
@@ -334,6 +331,7 @@ LINUX_CALL(epoll_ctl) {
     if (result != 0) {
         return result;
     }
+    linux_wake_files(context);
     linux_watch wanted = {.number = (uint32_t)arguments[2], .serial = open->serial};
     memcpy(&wanted.events, event, sizeof wanted.events);
     memcpy(&wanted.data, event + 4, sizeof wanted.data);
@@ -407,7 +405,7 @@ static int64_t wait_for_events(linux_context *context, const uint64_t *a) {
             return n;
         }
     } while (wait_more(context, until));
-    return context->end == LINUX_RUNS ? 0 : -LINUX_EINTR;
+    return context->end == LINUX_RUNS && !linux_has_signal(context) ? 0 : -LINUX_EINTR;
 }
 
 LINUX_CALL(epoll_wait) {

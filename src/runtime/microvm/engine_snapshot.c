@@ -367,8 +367,7 @@ static tars_status keep_data(boot *b, tars_error *err) {
         status = platform_snapshot_put(data, ENGINE_DATA_BYTES, b->pages.memory,
                                        b->pages.size_bytes, err);
     }
-    b->s->layout = b->pages;
-    b->s->layout.memory = NULL;
+    pages_move(&b->pages, NULL, &b->s->layout);
     return status == TARS_OK ? platform_snapshot_seal(data, err) : status;
 }
 

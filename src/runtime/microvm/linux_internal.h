@@ -9,6 +9,7 @@
 
 /* Errnos of Linux. */
 enum {
+    LINUX_RESTART = 512, /* between calls and linux_deliver: a signal came, EINTR or once more */
     LINUX_EPERM = 1,
     LINUX_ENOENT = 2,
     LINUX_ESRCH = 3,
@@ -52,7 +53,8 @@ enum {
     LINUX_CHUNK_BYTES = 64 << 10,       /* moved between two looks at the clock */
     LINUX_PATH_BYTES = PLATFORM_PATH_BYTES,
     LINUX_MAX_FILES = 65536,
-    LINUX_N_SIGNALS = 64
+    LINUX_N_SIGNALS = 64,
+    LINUX_STACK_DISABLED = 2 /* flag of a signal stack */
 };
 
 /* For openat and its kin. */
@@ -158,31 +160,55 @@ typedef struct linux_signal_action {
     uint64_t handler, flags, restorer, mask;
 } linux_signal_action;
 
+/* What a thread waits for in futex. */
+typedef struct linux_wait {
+    bool waits, woken;
+    uint64_t address;
+    uint32_t set;  /* FUTEX_WAIT_BITSET */
+    uint64_t turn; /* who began first is woken first */
+} linux_wait;
+
+typedef struct linux_thread {
+    bool is_live;
+    uint32_t number;
+    char name[16];
+    uint64_t exit_address, robust_list; /* of the guest; 0: none */
+    uint64_t mask, pending;             /* signals: bit n-1 stands for signal n */
+    uint64_t signal_stack[3];           /* address, flags, size */
+    linux_wait wait;
+    bool waits_for_files;
+} linux_thread;
+
 struct linux_context {
     linux_options options;
     linux_machine machine;
+    linux_thread threads[LINUX_MAX_THREADS];
+    linux_thread *current; /* makes the call */
+    unsigned n_threads;    /* rows that may be used */
+    unsigned n_live;
+    uint32_t n_numbers; /* of threads, ever */
+    uint64_t n_turns;   /* of waits for words, ever */
+    uint64_t n_threads_refused;
     uint8_t allowed[LINUX_NUMBERS];
     linux_descriptor *descriptors;
     size_t n_rows;
     linux_mount mounts[LINUX_MAX_FOLDERS];
     size_t n_mounts;
     char folder[LINUX_PATH_BYTES]; /* the working folder: absolute */
-    char thread_name[16];
     linux_signal_action actions[LINUX_N_SIGNALS + 1];
-    uint64_t signal_mask, signals_pending; /* bit n-1 stands for signal n */
-    uint64_t signal_stack[3];
+    uint64_t pending;   /* signals of the whole process */
     uint32_t file_mask; /* umask */
     uint64_t n_serials;
     kept_output output, errors;
     linux_end end;
     uint32_t code;
-    bool thread_ended;
     const char *running; /* name of the call, for violations */
     uint64_t counts[LINUX_NUMBERS];
     runtime_violations violations;
     uint64_t bytes_in, bytes_out;
-    uint64_t start_ns, cpu_start_ns, cpu_ns; /* cpu_ns: the last that was told; never goes back */
-    uint64_t asked_ns;                       /* when goes_on was last asked */
+    uint64_t start_ns, cpu_start_ns;
+    uint64_t cpu_ns;   /* of the process, the last that was told; never goes back */
+    uint64_t asked_ns; /* when goes_on was last asked */
     uint64_t inode_keys[4], device_keys[4];
 };
 
@@ -194,8 +220,14 @@ void linux_finish(linux_context *context, linux_end end);
 uint64_t linux_slice_ns(const linux_context *context, uint64_t wanted_ns);
 /* Other threads of the guest run meanwhile: what was taken before may be gone. */
 void linux_nap(linux_context *context, uint64_t duration_ns);
-/* Sleeps until then (platform_clock_ns); false: the guest has ended. */
+/* Sleeps until then (platform_clock_ns); false: the guest has ended, or a signal came. */
 bool linux_sleep_until(linux_context *context, uint64_t until_ns);
+/* As linux_nap, ended by linux_wake_files. */
+void linux_nap_for_files(linux_context *context, uint64_t duration_ns);
+/* Whether a signal waits to be delivered to the calling thread. */
+bool linux_has_signal(const linux_context *context);
+/* What can be read or written of pipes and events has changed: who waits looks again. */
+void linux_wake_files(linux_context *context);
 /* Notes a refusal of the call that runs. */
 void linux_refuse(linux_context *context, const char *kind);
 /* Keeps output up to the limit; false: the guest has ended. */
@@ -218,10 +250,32 @@ bool linux_has_room(const linux_context *context);
 linux_open *linux_open_new(linux_kind kind);
 void linux_open_release(linux_open *open);
 
-/* ---- calls_signal.c, calls_pipe.c ---------------------------------------------------------- */
+/* ---- calls_thread.c, calls_futex.c --------------------------------------------------------- */
 
-/* The guest sends itself a signal: 0, or a negative errno. */
+/* The calling thread ends: what it promised to others at its end is done. */
+void linux_end_thread(linux_context *context);
+/* Wakes at most `count` of those who wait for the word and have a bit of `set`. */
+int64_t linux_wake(linux_context *context, uint64_t address, uint32_t count, uint32_t set);
+
+/* ---- calls_signal.c, signal_frame.c, calls_pipe.c ------------------------------------------ */
+
+static inline uint64_t linux_bit_of(uint32_t signal) {
+    return (uint64_t)1 << (signal - 1);
+}
+/* The calling thread sends itself a signal: 0, or a negative errno. */
 int64_t linux_send(linux_context *context, uint32_t number);
+/* struct siginfo, as far as it is filled here. */
+typedef struct linux_signal_info {
+    int32_t signal, code;
+    uint64_t address; /* of a fault */
+    uint32_t exception, error;
+    bool is_fault;
+} linux_signal_info;
+/* Lets the calling thread's registers begin a handler; false: its stack cannot be written. */
+bool linux_push_frame(linux_context *context, const linux_signal_info *info);
+bool linux_on_signal_stack(const linux_context *context);
+/* Bits of XCR0 that a guest may have: x87 to AVX-512. */
+#define LINUX_VECTOR_PARTS ((uint64_t)0xE7)
 /* Whether reading or writing an end, or an event, would not wait. */
 bool linux_pipe_ready(const linux_open *open);
 bool linux_event_ready(const linux_open *open, bool writes);
@@ -285,6 +339,12 @@ int64_t linux_look(linux_context *context, const linux_place *place, bool follow
 
 /* ---- calls_time.c -------------------------------------------------------------------------- */
 
+enum { LINUX_CLOCK_WALL = 0, LINUX_CLOCK_STEADY = 1 };
+/* The sum, or PLATFORM_FOREVER when it is more. */
+uint64_t linux_later(uint64_t base_ns, uint64_t ns);
+/* On this machine's steady clock: when the guest's clock shows that. */
+uint64_t linux_moment_of(linux_context *context, uint32_t clock, uint64_t shows_ns);
+
 uint64_t linux_round_down(const linux_context *context, uint64_t time_ns);
 /* A timespec at `address`; EFAULT, or EINVAL when it is none. Saturates. */
 int64_t linux_get_time(const linux_context *context, uint64_t address, uint64_t *ns);
@@ -313,6 +373,7 @@ static inline int64_t linux_get(linux_context *context, uint64_t address, void *
     X(12, brk)                                                                                     \
     X(13, rt_sigaction)                                                                            \
     X(14, rt_sigprocmask)                                                                          \
+    X(15, rt_sigreturn)                                                                            \
     X(16, ioctl)                                                                                   \
     X(19, readv)                                                                                   \
     X(20, writev)                                                                                  \
@@ -348,6 +409,7 @@ static inline int64_t linux_get(linux_context *context, uint64_t address, void *
     X(115, getgroups)                                                                              \
     X(121, getpgid)                                                                                \
     X(124, getsid)                                                                                 \
+    X(127, rt_sigpending)                                                                          \
     X(131, sigaltstack)                                                                            \
     X(157, prctl)                                                                                  \
     X(158, arch_prctl)                                                                             \
@@ -366,9 +428,11 @@ static inline int64_t linux_get(linux_context *context, uint64_t address, void *
     X(262, newfstatat)                                                                             \
     X(267, readlinkat)                                                                             \
     X(273, set_robust_list)                                                                        \
+    X(274, get_robust_list)                                                                        \
     X(292, dup3)                                                                                   \
     X(302, prlimit64)                                                                              \
     X(318, getrandom)                                                                              \
+    X(324, membarrier)                                                                             \
     X(334, rseq)                                                                                   \
     X(435, clone3)
 #define LINUX_FILE_CALLS(X)                                                                        \
