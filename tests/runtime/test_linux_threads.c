@@ -58,6 +58,8 @@ static const thread_row rows[] = {
     {"spin-all", MACHINE_TIME, LINUX_STOPPED, 0, 200, 0, 0},
     {"wait-for-ever", MACHINE_ENDED, LINUX_STOPPED, 0, 60000, 0, 50},
     {"spin-all", MACHINE_ENDED, LINUX_STOPPED, 0, 60000, 0, 50},
+    {"main-ends-others-spin", MACHINE_ENDED, LINUX_STOPPED, 0, 60000, 0, 50},
+    {"main-ends-others-spin", MACHINE_TIME, LINUX_STOPPED, 0, 200, 0, 0},
 };
 
 static bool has_machine(void) {
@@ -82,8 +84,15 @@ static unsigned count_threads(void) {
     return n;
 }
 
+static uintptr_t who_wants_it(void) {
+    static _Thread_local char own;
+    return (uintptr_t)&own;
+}
+static uintptr_t wanted_by;
+
 static bool goes_on(void *user) {
     const uint64_t *until_ns = user;
+    CHECK(who_wants_it() == wanted_by);
     return *until_ns == 0 || platform_clock_ns() < *until_ns;
 }
 
@@ -96,6 +105,7 @@ static void try_row(const char *compiler, const thread_row *row, const uint8_t *
                                      .name = "threads",
                                      .arguments = arguments,
                                      .environment = environment};
+    wanted_by = who_wants_it();
     uint64_t begin_ns = platform_clock_ns();
     const machine_limits limits = {.memory_bytes = MEMORY_BYTES,
                                    .stack_bytes = 1 << 20,

@@ -224,8 +224,9 @@ int64_t linux_space_error(linux_context *context, space_result result) {
 
 bool linux_pulse(linux_context *context) {
     const linux_options *o = &context->options;
+    bool asks = context->current == &context->threads[0]; /* on the thread of who wants it */
     request_clock_state state =
-        request_clock_look(o->deadline_ns, o->goes_on, o->user, &context->asked_ns);
+        request_clock_look(o->deadline_ns, asks ? o->goes_on : NULL, o->user, &context->asked_ns);
     if (state != REQUEST_GOES_ON) {
         linux_finish(context, state == REQUEST_TIME_IS_OVER ? LINUX_TIME : LINUX_STOPPED);
     }

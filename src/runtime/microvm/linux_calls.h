@@ -90,7 +90,8 @@ typedef struct linux_options {
     uint32_t n_threads;           /* that live at once, at most LINUX_MAX_THREADS; 0: one */
     uint64_t clock_resolution_ns; /* clocks are rounded down to it; 0: as exact as they are */
     uint64_t deadline_ns;         /* platform_clock_ns() when waiting calls end; 0: none */
-    /* Asked in calls, at least every 5 ms while one waits; false ends the guest. May be NULL. */
+    /* Asked in calls of the first thread, at least every 5 ms while one waits; false ends the
+     * guest. May be NULL. */
     bool (*goes_on)(void *user);
     void *user;
 } linux_options;

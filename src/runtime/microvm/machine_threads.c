@@ -271,8 +271,11 @@ static void step(machine_thread *t) {
 static void wait_for_guest(machine_thread *t) {
     machine *m = t->machine;
     (void)platform_condition_wait(&t->woken, &m->lock, t->row == 0 ? SLICE_NS : PLATFORM_FOREVER);
-    if (t->row == 0 && !m->is_over && !machine_look_after(m)) {
-        finish(m);
+    if (t->row == 0 && !m->is_over) {
+        linux_enter(m->calls, 0);
+        if (!machine_look_after(m)) {
+            finish(m);
+        }
     }
 }
 

@@ -10,6 +10,7 @@
  * then tables. */
 enum { AT_ENTRY, AT_SYSTEM_LEAVES, AT_PROCESSORS };
 enum { N_LEVEL_2 = 4 /* one for each GiB below 4 */, N_UPPER = 2 + N_LEVEL_2 };
+enum { MAX_LEAVES = PAGES_MAX_RAM_BYTES >> 21 };
 enum { SPARE_PAGES = 1024 /* tables that are written anew before all is forgotten */ };
 
 /* Pages of a processor: descriptor tables with its task segment, and its stack for faults. */
@@ -303,7 +304,7 @@ static tars_status create(uint64_t ram_bytes, unsigned n_processors, uint64_t fa
     out->memory = memory;
     out->size_bytes = out->n_pages * PAGE_BYTES;
     out->uses = calloc(out->n_pages, sizeof *out->uses);
-    out->leaves = calloc(count_leaves(out), sizeof *out->leaves);
+    out->leaves = calloc(MAX_LEAVES, sizeof *out->leaves);
     if (!out->uses || !out->leaves) {
         pages_destroy(out);
         return error_set(err, TARS_OUT_OF_MEMORY, "no memory for the tables of a machine");

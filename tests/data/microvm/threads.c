@@ -125,6 +125,13 @@ static int main_ends_first(void) {
     pthread_exit(NULL);
 }
 
+static void *spin(void *argument);
+
+static int main_ends_others_spin(void) {
+    begin(spin, 0);
+    pthread_exit(NULL);
+}
+
 /* ---- locks --------------------------------------------------------------------------------- */
 
 static int turn;
@@ -772,6 +779,7 @@ int main(int argc, char **argv) {
         {"at-once", NULL, at_once},
         {"past-limit", NULL, past_limit},
         {"main-ends-first", main_ends_first, NULL},
+        {"main-ends-others-spin", main_ends_others_spin, NULL},
         {"round-robin", round_robin, NULL},
         {"locks-hold", locks_hold, NULL},
         {"timed-wait", timed_wait, NULL},
