@@ -2,11 +2,11 @@
 
 #include "store/hex.h"
 #include "store/import_child.h"
+#include "store/import_guest.h"
 #include "store/import_process.h"
 #include "store/store_internal.h"
 
 #include "engine/pack.h"
-#include "runtime/wasm/run.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -110,31 +110,18 @@ static tars_status digest_source(import_source *source, const importer_options *
     return TARS_OK;
 }
 
-static tars_status native_probe(tars_error *err) {
-    (void)err;
-    return TARS_OK;
-}
+/* Where a foreign file can be read, the strongest first; without a place, in the child itself. */
+static const char *const sandboxes[] = {"microvm", "wasm", "native"};
 
-static tars_status microvm_probe(tars_error *err) {
-    return error_set(err, TARS_UNAVAILABLE, "this build cannot import in the sandbox microvm");
-}
-
-/* Where a foreign file can be read, the strongest first. */
-static const struct {
-    const char *name;
-    tars_status (*probe)(tars_error *err);
-    bool in_guest;
-} sandboxes[] = {
-    {"microvm", microvm_probe, false}, {"wasm", wasm_probe, true}, {"native", native_probe, false}};
-
-static tars_status choose_sandbox(const char *wanted, bool *in_guest, tars_error *err) {
+static tars_status choose_sandbox(const char *wanted, const char **out, tars_error *err) {
     bool is_open = !wanted || strcmp(wanted, "auto") == 0;
     for (size_t i = 0; i < sizeof sandboxes / sizeof sandboxes[0]; i++) {
-        if (!is_open && strcmp(wanted, sandboxes[i].name) != 0) {
+        if (!is_open && strcmp(wanted, sandboxes[i]) != 0) {
             continue;
         }
-        *in_guest = sandboxes[i].in_guest;
-        tars_status status = sandboxes[i].probe(is_open ? NULL : err);
+        *out = sandboxes[i];
+        const import_place *place = import_place_named(sandboxes[i]);
+        tars_status status = place ? import_place_probe(place, is_open ? NULL : err) : TARS_OK;
         if (status == TARS_OK) {
             return status;
         }
@@ -150,7 +137,8 @@ static tars_status choose_sandbox(const char *wanted, bool *in_guest, tars_error
 typedef struct import_work {
     const importer_options *options;
     import_source *source;
-    bool in_guest;
+    const char *sandbox; /* of `sandboxes` */
+    bool has_packed;     /* nothing was there already */
     store *s;
     store_entry entry;
     tars_error *err;
@@ -235,8 +223,8 @@ static tars_status pack_into(import_work *w, const char *temporary, import_proce
     for (size_t i = 0; i < w->source->count; i++) {
         handles[i] = w->source->files[i].handle;
     }
-    const char *arguments[IMPORT_ROLE_COUNT + 4] = {IMPORT_CHILD_IN_GUEST, w->options->home};
-    const char **next = arguments + (w->in_guest ? 2 : 0);
+    const char *arguments[IMPORT_ROLE_COUNT + 4] = {w->sandbox, w->options->home};
+    const char **next = arguments + (import_place_named(w->sandbox) ? 2 : 0);
     *next++ = w->source->form;
     memcpy(next, w->source->roles, sizeof w->source->roles);
     platform_writer *writer = calloc(1, sizeof *writer);
@@ -314,13 +302,14 @@ static tars_status import_locked(import_work *w) {
     if (status == TARS_OK) {
         status = store_commit(w->s, temporary, &w->entry, w->err);
     }
+    w->has_packed = status == TARS_OK;
     if (status != TARS_OK) {
         (void)files_remove(temporary, NULL);
     }
     return status;
 }
 
-static tars_status import_source_into(import_source *source, bool in_guest,
+static tars_status import_source_into(import_source *source, const char *sandbox,
                                       const importer_options *options, store_entry *entry,
                                       tars_error *err) {
     store *s;
@@ -334,12 +323,15 @@ static tars_status import_source_into(import_source *source, bool in_guest,
     if (status == TARS_OK) {
         import_work w = {.options = options,
                          .source = source,
-                         .in_guest = in_guest,
+                         .sandbox = sandbox,
                          .s = s,
                          .entry = *entry,
                          .err = err};
         status = import_locked(&w);
         *entry = w.entry;
+        if (w.has_packed) {
+            snprintf(entry->model.sandbox, sizeof entry->model.sandbox, "%s", sandbox);
+        }
         platform_lock_release(&lock);
     }
     store_close(s);
@@ -360,8 +352,8 @@ tars_status importer_run(const char *path, const importer_options *options, tars
     }
     entry.model.imported_unix_s = platform_wall_clock_ns() / 1000000000;
     import_source source;
-    bool in_guest = false;
-    tars_status status = choose_sandbox(options->sandbox, &in_guest, err);
+    const char *sandbox = NULL;
+    tars_status status = choose_sandbox(options->sandbox, &sandbox, err);
     if (status == TARS_OK) {
         status = open_source(path, &source, err);
     }
@@ -370,7 +362,7 @@ tars_status importer_run(const char *path, const importer_options *options, tars
     }
     status = digest_source(&source, options, err);
     if (status == TARS_OK) {
-        status = import_source_into(&source, in_guest, options, &entry, err);
+        status = import_source_into(&source, sandbox, options, &entry, err);
     }
     close_source(&source);
     if (status == TARS_OK && out) {
