@@ -50,7 +50,7 @@ typedef struct import_child {
     import_guest guest;
     arena memory;            /* without a guest */
     uint64_t reported_bytes; /* of the last progress frame */
-    sha256_context digest;   /* of the stream, where the engine does not keep one */
+    sha256_context digest;   /* of a member that is unpacked */
     uint64_t written_bytes;
 } import_child;
 
@@ -72,6 +72,11 @@ static bool send_progress(void *user, uint64_t done, uint64_t total) {
 }
 
 static tars_status write_stream(void *context, const void *bytes, size_t length, tars_error *err) {
+    (void)context;
+    return platform_handle_write(PLATFORM_STDOUT, bytes, length, err);
+}
+
+static tars_status write_member(void *context, const void *bytes, size_t length, tars_error *err) {
     import_child *child = context;
     sha256_update(&child->digest, bytes, length);
     child->written_bytes += length;
@@ -205,7 +210,7 @@ static tars_status import_file(import_child *child, import_frame *result, tars_e
 }
 
 static tars_status unpack_file(import_child *child, import_frame *result, tars_error *err) {
-    byte_sink sink = {.context = child, .write = write_stream};
+    byte_sink sink = {.context = child, .write = write_member};
     tars_status status =
         unpack_member(&child->sources[0], child->arguments[0], send_progress, child, &sink, err);
     uint8_t digest[SHA256_DIGEST_BYTES];
