@@ -21,7 +21,7 @@ typedef struct source {
     uint64_t size_bytes;
     uint64_t ahead_offset;
     size_t n_ahead, asked_bytes; /* that are there, that the last read asked for */
-    uint8_t *ahead;             /* [MOST_AHEAD_BYTES] */
+    uint8_t *ahead;              /* [MOST_AHEAD_BYTES] */
 } source;
 
 typedef struct import {
@@ -70,9 +70,9 @@ static tars_status read_at(void *context, uint64_t offset, void *buffer, size_t 
     if (!begins_there || length > s->n_ahead - (size_t)(offset - s->ahead_offset)) {
         bool goes_on = begins_there && s->n_ahead > 0;
         uint64_t left = s->size_bytes - offset;
-        size_t most = !goes_on                               ? LEAST_AHEAD_BYTES
+        size_t most = !goes_on                                ? LEAST_AHEAD_BYTES
                       : s->asked_bytes < MOST_AHEAD_BYTES / 2 ? 2 * s->asked_bytes
-                                                             : MOST_AHEAD_BYTES;
+                                                              : MOST_AHEAD_BYTES;
         size_t n = left < most ? (size_t)left : most;
         s->asked_bytes = most;
         s->n_ahead = 0;

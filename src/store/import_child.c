@@ -128,8 +128,7 @@ static tars_status prepare(import_child *child, tars_error *err) {
 #endif
 
 static tars_status harden(const import_child *child, tars_error *err) {
-    uint64_t own_bytes =
-        child->place ? child->guest.address_space_bytes : child->memory.size_bytes;
+    uint64_t own_bytes = child->place ? child->guest.address_space_bytes : child->memory.size_bytes;
     platform_hardening wanted = {
         /* sanitizers keep their shadow in terabytes of address space */
         .address_space_bytes = CHILD_IS_SANITIZED ? 0 : own_bytes + CHILD_OTHER_BYTES,
