@@ -245,6 +245,8 @@ static int run_mode(const import_mode *mode, import_child *child) {
         status = harden(child, &last.error);
     }
     if (status == TARS_OK) {
+        const import_frame begins = {.kind = FRAME_PROGRESS};
+        send_frame(child, &begins);
         status = mode->run(child, &last, &last.error);
     }
     if (status != TARS_OK) {

@@ -143,7 +143,7 @@ reads_in() {
     capture as_nobody "$TARS" import "$BATS_TEST_TMPDIR/tiny.gguf" --name a --in microvm --json
     expect_status 5
     expect_json_error unavailable
-    expect_json "'no permission on /dev/kvm' in d['error']['message']"
+    expect_json "'no permission on /dev/kvm' in d['error']['message'] and '--in' in d['error']['hint']"
     capture as_nobody "$TARS" import "$BATS_TEST_TMPDIR/tiny.gguf" --name a --json
     expect_status 0
     expect_json "d['sandbox'] in ('wasm', 'native')"

@@ -191,6 +191,54 @@ static void the_strongest_is_taken(void) {
     store_close(s);
 }
 
+/* A child that behaves as the script says in a machine, and is this program elsewhere. */
+static tars_status import_by(const char *sandbox, const char *in_machine, tars_model_entry *entry,
+                             tars_error *err) {
+    char body[PLATFORM_PATH_BYTES + 512];
+    snprintf(body, sizeof body, "if [ \"$2\" = microvm ]; then %s; exit 1; fi\nexec %s \"$@\"",
+             in_machine, import_self());
+    importer_options options = import_options_of(&shared, "m");
+    options.sandbox = sandbox;
+    options.program_path = import_script(&shared, body);
+    memset(entry, 0, sizeof *entry);
+    error_clear(err);
+    tars_status status = importer_run(check_data_path(TINY_MODEL), &options, entry, err);
+    if (status == TARS_OK) {
+        store *s = fixture_open(&shared);
+        tars_error ignored;
+        CHECK_INT(store_remove(s, "m", &ignored), TARS_OK);
+        store_close(s);
+    }
+    import_check_clean(&shared, 0);
+    return status;
+}
+
+/* Only a child that has read nothing of the file may choose the weaker place. */
+static void machines_that_cannot_be_made_give_way(void) {
+    if (!begin() || !has("microvm")) {
+        check_skip("no virtual machines");
+        return;
+    }
+    static const char fails[] =
+        "echo '{\"error\":{\"code\":\"unavailable\",\"message\":\"no room\"}}' >&4";
+    static const char begins_and_fails[] =
+        "echo '{\"progress\":{\"done\":0,\"total\":0}}' >&4;"
+        "echo '{\"error\":{\"code\":\"unavailable\",\"message\":\"no room\"}}' >&4";
+    static const char writes_and_fails[] =
+        "echo x; echo '{\"error\":{\"code\":\"unavailable\",\"message\":\"no room\"}}' >&4";
+    const char *next = n_places > 1 ? places[1] : "native";
+    tars_model_entry entry;
+    tars_error err;
+    CHECK_INT(import_by("auto", fails, &entry, &err), TARS_OK);
+    CHECK_STRING(entry.sandbox, next);
+    CHECK_STRING(err.message, "");
+    CHECK_INT(import_by("microvm", fails, &entry, &err), TARS_UNAVAILABLE);
+    CHECK_STRING(err.message, "no room");
+    CHECK_INT(import_by("auto", begins_and_fails, &entry, &err), TARS_UNAVAILABLE);
+    CHECK_INT(import_by("auto", writes_and_fails, &entry, &err), TARS_UNAVAILABLE);
+    CHECK_INT(import_by("auto", "kill -SEGV $$", &entry, &err), TARS_FAILED);
+}
+
 static void compiled_guests_are_kept(void) {
     if (!begin() || !has("wasm")) {
         check_skip("no WebAssembly");
@@ -305,6 +353,7 @@ static const check_test tests[] = {
     {"hostile files are refused alike", hostile_files_are_refused_alike},
     {"folders are packed alike", folders_are_packed_alike},
     {"the strongest is taken", the_strongest_is_taken},
+    {"machines that cannot be made give way", machines_that_cannot_be_made_give_way},
     {"compiled guests are kept", compiled_guests_are_kept},
     {"cancelling leaves nothing", cancelling_leaves_nothing},
     {"killed children leave nothing", killed_children_leave_nothing},
