@@ -536,6 +536,7 @@ typedef struct platform_hardening {
     uint64_t n_processes;     /* of its user, threads included (Linux) */
     bool filter_system_calls; /* only reading, writing, memory, time and exit are left */
     bool allow_code;          /* with the filter: memory may be made executable */
+    bool run_machines;        /* with the filter: virtual processors that are there may run */
 } platform_hardening;
 typedef struct platform_hardening_report {
     bool limits, no_new_privileges, not_dumpable, system_calls_filtered;

@@ -64,21 +64,30 @@ def has_wasm():
     return result.returncode == 0
 
 
+def import_in(place, path):
+    """The digest of the packed file, or None where imports are not read in that place."""
+    with tempfile.TemporaryDirectory() as home:
+        environment = {**os.environ, "TARS_HOME": home}
+        command = [TARS, "import", path, "--name", "x", "--in", place, "--json"]
+        result = subprocess.run(command, capture_output=True, timeout=300, env=environment)
+        if place != "native" and result.returncode == 5:
+            return None
+        assert result.returncode == 0, f"{place}: {result.stderr.decode()}"
+        found = json.loads(result.stdout)
+        assert found["sandbox"] == place
+        return found["packed_sha256"]
+
+
 def test_import_in_guest():
     need(SMOLLM2)
     need(MINILM)
-    if not has_wasm():
-        raise Skip("runtime wasm is not in this build")
     for path in (SMOLLM2, MINILM):
-        digests = []
-        for place in ("native", "wasm"):
-            with tempfile.TemporaryDirectory() as home:
-                environment = {**os.environ, "TARS_HOME": home}
-                command = [TARS, "import", path, "--name", "x", "--in", place, "--json"]
-                result = subprocess.run(command, capture_output=True, timeout=300, env=environment)
-                assert result.returncode == 0, f"{place}: {result.stderr.decode()}"
-                digests.append(json.loads(result.stdout)["packed_sha256"])
-        assert digests[0] == digests[1], f"{path.name}: {digests}"
+        digests = {place: import_in(place, path) for place in ("native", "wasm", "microvm")}
+        seen = {place: digest for place, digest in digests.items() if digest}
+        if len(seen) == 1:
+            raise Skip("no guests here")
+        assert len(set(seen.values())) == 1, f"{path.name}: {digests}"
+        print(f"    {path.name} equal: {' '.join(seen)}")
 
 
 def test_token_ids():

@@ -128,6 +128,12 @@ def test_so_does_the_child_with_a_guest():
         check_import(["wasm", home, "gguf"])
 
 
+def test_so_does_the_child_with_a_machine():
+    need("runtime: microvm")
+    with tempfile.TemporaryDirectory() as home:
+        check_import(["microvm", home, "gguf"])
+
+
 def test_so_does_the_child_that_compiles():
     need("runtime: wasm")
     module, nothing_comes = os.pipe()

@@ -420,8 +420,8 @@ static tars_status enough(void *user, tars_error *err) {
 
 /* Where the rings lie when the wire is at 0: see wire.h. */
 #define READ_OF_TO_GUEST "64"
-#define WRITTEN_OF_TO_HOST "65664"
-#define BYTES_OF_TO_HOST "65792"
+#define WRITTEN_OF_TO_HOST "262272"
+#define BYTES_OF_TO_HOST "262400"
 
 static tars_status run_program(const wasm_engine_guest *like, text_to_module to_module,
                                const char *data, const char *body, const platform_mapping *weights,
@@ -429,7 +429,7 @@ static tars_status run_program(const wasm_engine_guest *like, text_to_module to_
     static char text[16384];
     int n = snprintf(text, sizeof text,
                      "(module (import \"tars\" \"turn\" (func $turn (result i32)))"
-                     " (memory (export \"memory\") 4) %s"
+                     " (memory (export \"memory\") 12) %s"
                      " (func (export \"tars_wire\") (result i32) (i32.const 0))"
                      " (func (export \"tars_serve\") (param i32) (result i32) %s))",
                      data, body);
@@ -470,8 +470,8 @@ static void guests_that_do_not_end_are_killed(void) {
     }
     set_up();
     CHECK_INT(offsetof(wire_area, to_guest.read), 64);
-    CHECK_INT(offsetof(wire_area, to_host.written), 65664);
-    CHECK_INT(offsetof(wire_area, to_host.bytes), 65792);
+    CHECK_INT(offsetof(wire_area, to_host.written), 262272);
+    CHECK_INT(offsetof(wire_area, to_host.bytes), 262400);
     CHECK_INT(sizeof(wire_error), 1004);
     const wasm_engine_guest *g = engine_of(&to_module);
     /* 1012 bytes: an ERROR frame with the status out_of_memory */

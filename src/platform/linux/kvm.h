@@ -7,6 +7,7 @@
 
 #include <linux/kvm.h>
 #include <pthread.h>
+#include <signal.h>
 #include <time.h>
 
 struct vmm_machine {
@@ -29,6 +30,11 @@ struct vmm_processor {
     pthread_t thread;
     timer_t timer;
 };
+
+/* What stops a processor that runs: sent to its thread, which blocks it otherwise. */
+static inline int kvm_tick_signal(void) {
+    return SIGRTMIN + 5;
+}
 
 tars_status kvm_fail(tars_error *err, const char *what);
 /* An ioctl that a signal may have cut short before it did anything. */

@@ -301,19 +301,15 @@ bool kvm_set_vectors(vmm_processor *p, const uint8_t *bytes, size_t length) {
 static _Thread_local unsigned n_attached;
 static _Thread_local bool was_blocked; /* before the first */
 
-static int tick_signal(void) {
-    return SIGRTMIN + 5;
-}
-
 static void tick_set(sigset_t *out) {
     (void)sigemptyset(out);
-    (void)sigaddset(out, tick_signal());
+    (void)sigaddset(out, kvm_tick_signal());
 }
 
 /* While it runs, the signals of `before` are blocked, but for the tick. */
 static bool set_run_mask(const vmm_processor *p, const sigset_t *before) {
     sigset_t open = *before;
-    (void)sigdelset(&open, tick_signal());
+    (void)sigdelset(&open, kvm_tick_signal());
     enum { MASK_BYTES = 8 }; /* as the kernel has them */
     union {
         struct kvm_signal_mask head;
@@ -338,13 +334,13 @@ tars_status kvm_attach(vmm_processor *p, tars_error *err) {
     tick_set(&tick);
     (void)pthread_sigmask(SIG_BLOCK, &tick, &before);
     if (n_attached++ == 0) {
-        was_blocked = sigismember(&before, tick_signal()) == 1;
+        was_blocked = sigismember(&before, kvm_tick_signal()) == 1;
     }
     if (!set_run_mask(p, &before)) {
         unblock_tick();
         return kvm_fail(err, "cannot set the signals of a virtual processor");
     }
-    struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = tick_signal()};
+    struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = kvm_tick_signal()};
     event._sigev_un._tid = (pid_t)syscall(SYS_gettid);
     timer_t timer;
     if (timer_create(CLOCK_MONOTONIC, &event, &timer) != 0) {
@@ -490,7 +486,7 @@ void kvm_kick(vmm_processor *p) {
     (void)pthread_mutex_lock(&p->lock);
     __atomic_store_n(&p->run->immediate_exit, 1, __ATOMIC_SEQ_CST);
     if (p->is_attached) {
-        (void)pthread_kill(p->thread, tick_signal());
+        (void)pthread_kill(p->thread, kvm_tick_signal());
     }
     (void)pthread_mutex_unlock(&p->lock);
 }

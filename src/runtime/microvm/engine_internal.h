@@ -37,7 +37,8 @@ struct engine_machine {
     platform_mutex lock;    /* of the next two */
     tars_status status;     /* why the guest was stopped */
     tars_error error;
-    bool was_used, is_spoilt;
+    atomic_uint n_begun; /* gate: threads that are ready for orders */
+    bool is_prepared, was_used, is_spoilt;
 };
 
 /* The thread of a processor. */

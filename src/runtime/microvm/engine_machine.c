@@ -209,6 +209,23 @@ static tars_status write_settings(engine_machine *m, tars_error *err) {
     return status;
 }
 
+static tars_status prepare(engine_machine *m, uint64_t memory_bytes, tars_error *err) {
+    m->is_spoilt = true;
+    tars_status status = give_scratch(m, memory_bytes, err);
+    if (status == TARS_OK) {
+        status = write_settings(m, err);
+    }
+    m->is_prepared = status == TARS_OK;
+    return status;
+}
+
+tars_status engine_machine_prepare(engine_machine *m, uint64_t memory_bytes, tars_error *err) {
+    for (unsigned n; (n = atomic_load(&m->n_begun)) < m->n_workers;) {
+        (void)platform_gate_wait(&m->n_begun, n, PLATFORM_FOREVER);
+    }
+    return prepare(m, memory_bytes, err);
+}
+
 /* Tells the guest what was written and read, if it waits for that. */
 static void tell_news(engine_machine *m) {
     atomic_fetch_add(&m->news, 1);
@@ -314,10 +331,7 @@ tars_status engine_machine_serve(engine_machine *m, uint64_t memory_bytes, guest
     }
     m->was_used = true;
     m->is_spoilt = true;
-    tars_status status = give_scratch(m, memory_bytes, err);
-    if (status == TARS_OK) {
-        status = write_settings(m, err);
-    }
+    tars_status status = m->is_prepared ? TARS_OK : prepare(m, memory_bytes, err);
     if (status != TARS_OK) {
         return status;
     }
@@ -359,6 +373,7 @@ tars_status engine_machine_reset(engine_machine *m, engine_usage *usage, tars_er
         status = set_processors(m, err);
     }
     usage->touched_bytes = n_pages * PAGE_BYTES;
+    m->is_prepared = false;
     m->was_used = status != TARS_OK;
     m->is_spoilt = status != TARS_OK;
     return status;

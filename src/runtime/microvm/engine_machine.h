@@ -20,9 +20,13 @@ typedef struct engine_usage {
 /* With 1 to the snapshot's most_workers processors. */
 tars_status engine_machine_create(const engine_snapshot *snapshot, unsigned n_workers,
                                   engine_machine **out, tars_error *err);
-/* Serves the client's request with so many bytes of memory. Afterwards the machine serves no other
- * before it was reset. A guest that does not end soon after the client's check refused, or that did
- * what it may not, is stopped where it is. */
+/* What serve would begin with, in advance, for a process that gives up its rights in between:
+ * afterwards serving takes memory, time, signals of this process to its own threads, and
+ * processors that run (platform_hardening). */
+tars_status engine_machine_prepare(engine_machine *m, uint64_t memory_bytes, tars_error *err);
+/* Serves the client's request with so many bytes of memory, or those of prepare. Afterwards the
+ * machine serves no other before it was reset. A guest that does not end soon after the client's
+ * check refused, or that did what it may not, is stopped where it is. */
 tars_status engine_machine_serve(engine_machine *m, uint64_t memory_bytes, guest_client *client,
                                  engine_usage *usage, tars_error *err);
 /* As after create: nothing of the request is left in it. CONFLICT when the request failed, timed

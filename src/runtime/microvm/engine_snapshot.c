@@ -459,12 +459,10 @@ tars_status engine_snapshot_create(const platform_mapping *mapping, const char *
                                    unsigned most_workers, engine_snapshot **out, tars_error *err) {
     uint64_t begin_ns = platform_clock_ns();
     *out = NULL;
-    if (engine_program_bytes == 0) {
-        error_set(err, TARS_UNAVAILABLE,
-                  "runtime microvm is unavailable: this tars was built without its engine");
-        return error_hint(err, "build on x86-64 with the static C library (libc6-dev) there");
+    tars_status status = engine_program_check(err);
+    if (status == TARS_OK) {
+        status = machine_probe(err);
     }
-    tars_status status = machine_probe(err);
     if (status != TARS_OK) {
         return status;
     }
