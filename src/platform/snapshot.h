@@ -19,6 +19,10 @@ tars_status platform_snapshot_put(const platform_snapshot *snapshot, size_t offs
                                   const void *bytes, size_t length, tars_error *err);
 /* From now on nobody can change it. */
 tars_status platform_snapshot_seal(platform_snapshot *snapshot, tars_error *err);
+/* Takes over the handle of one that another process sealed; its bytes cannot change.
+ * After success platform_snapshot_destroy gives it back, after failure it is the caller's. */
+tars_status platform_snapshot_adopt(platform_handle handle, platform_snapshot *out,
+                                    tars_error *err);
 void platform_snapshot_destroy(platform_snapshot *snapshot);
 /* Readable and writable; a page takes memory once it is written. */
 tars_status platform_snapshot_copy(const platform_snapshot *snapshot, void **out, tars_error *err);

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { PAGE_BYTES = 4096, MAX_KEPT_BYTES = 8 << 20, MAX_REGIONS = 256 };
@@ -66,6 +67,26 @@ tars_status platform_snapshot_seal(platform_snapshot *snapshot, tars_error *err)
         return platform_fail(err, errno, NULL, "cannot seal a snapshot");
     }
     snapshot->bytes = bytes;
+    return TARS_OK;
+}
+
+tars_status platform_snapshot_adopt(platform_handle handle, platform_snapshot *out,
+                                    tars_error *err) {
+    const int needed = F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK;
+    struct stat info;
+    *out = (platform_snapshot){.handle = PLATFORM_NO_HANDLE};
+    int seals = fcntl((int)handle, F_GET_SEALS);
+    if (seals < 0 || (seals & needed) != needed || fstat((int)handle, &info) != 0 ||
+        info.st_size <= 0) {
+        return error_set(err, TARS_MALFORMED, "descriptor %d is no snapshot that was sealed",
+                         (int)handle);
+    }
+    size_t size_bytes = (size_t)info.st_size;
+    void *bytes = mmap(NULL, size_bytes, PROT_READ, MAP_SHARED, (int)handle, 0);
+    if (bytes == MAP_FAILED) {
+        return platform_fail(err, errno, NULL, "cannot map a snapshot of %zu bytes", size_bytes);
+    }
+    *out = (platform_snapshot){.handle = handle, .size_bytes = size_bytes, .bytes = bytes};
     return TARS_OK;
 }
 
