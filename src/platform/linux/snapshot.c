@@ -57,13 +57,24 @@ tars_status platform_snapshot_put(const platform_snapshot *snapshot, size_t offs
     return TARS_OK;
 }
 
+/* What guests made is in no memory dump of this process. */
+static bool keep_from_dumps(void *bytes, size_t size_bytes) {
+    if (bytes == MAP_FAILED || madvise(bytes, size_bytes, MADV_DONTDUMP) == 0) {
+        return bytes != MAP_FAILED;
+    }
+    int number = errno;
+    (void)munmap(bytes, size_bytes);
+    errno = number;
+    return false;
+}
+
 tars_status platform_snapshot_seal(platform_snapshot *snapshot, tars_error *err) {
     const int all = F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL;
     void *bytes =
         fcntl((int)snapshot->handle, F_ADD_SEALS, all) == 0
             ? mmap(NULL, snapshot->size_bytes, PROT_READ, MAP_SHARED, (int)snapshot->handle, 0)
             : (void *)MAP_FAILED;
-    if (bytes == MAP_FAILED) {
+    if (!keep_from_dumps(bytes, snapshot->size_bytes)) {
         return platform_fail(err, errno, NULL, "cannot seal a snapshot");
     }
     snapshot->bytes = bytes;
@@ -83,7 +94,7 @@ tars_status platform_snapshot_adopt(platform_handle handle, platform_snapshot *o
     }
     size_t size_bytes = (size_t)info.st_size;
     void *bytes = mmap(NULL, size_bytes, PROT_READ, MAP_SHARED, (int)handle, 0);
-    if (bytes == MAP_FAILED) {
+    if (!keep_from_dumps(bytes, size_bytes)) {
         return platform_fail(err, errno, NULL, "cannot map a snapshot of %zu bytes", size_bytes);
     }
     *out = (platform_snapshot){.handle = handle, .size_bytes = size_bytes, .bytes = bytes};
@@ -103,7 +114,7 @@ void platform_snapshot_destroy(platform_snapshot *snapshot) {
 tars_status platform_snapshot_copy(const platform_snapshot *snapshot, void **out, tars_error *err) {
     void *copy = mmap(NULL, snapshot->size_bytes, PROT_READ | PROT_WRITE,
                       MAP_PRIVATE | MAP_NORESERVE, (int)snapshot->handle, 0);
-    *out = copy == MAP_FAILED ? NULL : copy;
+    *out = keep_from_dumps(copy, snapshot->size_bytes) ? copy : NULL;
     return *out ? TARS_OK : platform_fail(err, errno, NULL, "cannot map a copy of a snapshot");
 }
 
