@@ -284,3 +284,61 @@ tars_status host_process_run(const host_start *request, const runtime_control *c
     finish(p);
     return status;
 }
+
+/* ---- trying it --------------------------------------------------------------------------- */
+
+/* exit_group(0), as the smallest ELF file for x86-64 Linux. */
+static const uint8_t nothing[] = {
+    0x7F, 'E',  'L', 'F', 2, 1,    1,    0,    0, 0,    0, 0,    0,    0,    0,    0, 2,    0, 0x3E,
+    0,    1,    0,   0,   0, 0x78, 0,    0x40, 0, 0,    0, 0,    0,    0x40, 0,    0, 0,    0, 0,
+    0,    0,    0,   0,   0, 0,    0,    0,    0, 0,    0, 0,    0,    0,    0x40, 0, 0x38, 0, 1,
+    0,    0x40, 0,   0,   0, 0,    0,    1,    0, 0,    0, 5,    0,    0,    0,    0, 0,    0, 0,
+    0,    0,    0,   0,   0, 0,    0x40, 0,    0, 0,    0, 0,    0,    0,    0x40, 0, 0,    0, 0,
+    0,    0x81, 0,   0,   0, 0,    0,    0,    0, 0x81, 0, 0,    0,    0,    0,    0, 0,    0, 0x10,
+    0,    0,    0,   0,   0, 0,    0xB8, 0xE7, 0, 0,    0, 0x31, 0xFF, 0x0F, 0x05};
+
+static tars_status share(platform_snapshot *image, tars_error *err) {
+    tars_status status = platform_snapshot_begin(sizeof nothing, image, err);
+    if (status == TARS_OK) {
+        status = platform_snapshot_put(image, 0, nothing, sizeof nothing, err);
+    }
+    return status == TARS_OK ? platform_snapshot_seal(image, err) : status;
+}
+
+tars_status host_process_probe(runtime_outcome *out, tars_error *err) {
+    char folder[PLATFORM_PATH_BYTES];
+    platform_snapshot image = {.handle = PLATFORM_NO_HANDLE};
+    forget(out);
+    tars_status status = platform_temporary_path(folder, sizeof folder, err);
+    if (status == TARS_OK) {
+        status = share(&image, err);
+    }
+    const char *const arguments[] = {"nothing", NULL};
+    const runtime_folder granted = {.host = folder, .guest = "/folder"};
+    const runtime_request asked = {
+        .arguments = arguments, .folders = &granted, .n_folders = 1, .input = PLATFORM_NO_HANDLE};
+    const runtime_control control = {.goes_on = NULL};
+    const host_start start = {.request = {.memory_bytes = 1 << 20,
+                                          .stack_bytes = 1 << 16,
+                                          .output_bytes = 1,
+                                          .file_bytes = 1,
+                                          .timeout_ms = 10000,
+                                          .n_files = 1,
+                                          .n_threads = 1,
+                                          .n_processors = 1,
+                                          .file_calls = 1},
+                              .image = &image,
+                              .image_bytes = sizeof nothing,
+                              .name = "nothing",
+                              .asked = &asked};
+    if (status == TARS_OK) {
+        status = host_process_run(&start, &control, out, err);
+    }
+    if (status == TARS_OK && (out->end != RUNTIME_OK || out->exit_code != 0)) {
+        status = error_set(err, TARS_UNAVAILABLE,
+                           "a program that does nothing ended with %d in a process of its own",
+                           out->exit_code);
+    }
+    platform_snapshot_destroy(&image);
+    return status;
+}

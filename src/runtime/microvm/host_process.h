@@ -22,6 +22,10 @@ typedef struct host_start {
 tars_status host_process_run(const host_start *start, const runtime_control *control,
                              runtime_outcome *out, tars_error *err);
 
+/* Tries it with a program that does nothing; *out->missing tells which walls are not in force.
+ * Given back with runtime_outcome_free. UNAVAILABLE with the reason where it cannot be. */
+tars_status host_process_probe(runtime_outcome *out, tars_error *err);
+
 /* The other process; argv[0] is the verb. */
 int host_child_main(int argc, char **argv);
 
