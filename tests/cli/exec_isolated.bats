@@ -85,10 +85,7 @@ C
 setup() {
     own_home
     DOES=$BATS_FILE_TMPDIR/does
-    [ -x "$DOES" ] || skip "no compiler here that makes static programs"
-    if ! "$TARS" exec --runtime microvm "$DOES" >/dev/null 2>"$BATS_TEST_TMPDIR/why"; then
-        skip "$(head -n 1 "$BATS_TEST_TMPDIR/why")"
-    fi
+    need_machines "$DOES"
     DATA=$BATS_TEST_TMPDIR/data
     mkdir -p "$DATA"
     echo inside >"$DATA/a"
@@ -176,19 +173,49 @@ alike() {
     done
 }
 
-# Starts a program that sleeps, and gives the process that runs its machine.
-start_sleeping() {
-    "$TARS" exec --runtime microvm --isolate-host --timeout 60s "$DOES" -- sleep >"$BATS_TEST_TMPDIR/out" 2>"$BATS_TEST_TMPDIR/err" &
+# launch OPTION… -- ARG…: starts tars, as $started.
+launch() {
+    local options=()
+    while [ "$1" != -- ]; do
+        options+=("$1")
+        shift
+    done
+    "$TARS" exec --runtime microvm --isolate-host "${options[@]}" "$DOES" "$@" >"$BATS_TEST_TMPDIR/stdout" 2>"$BATS_TEST_TMPDIR/err" &
     started=$!
-    host=
-    for _ in $(seq 400); do
+}
+
+# find_host CONDITION: the process that runs the machine, as $host, once that is true of it.
+find_host() {
+    for _ in $(seq 2000); do
         host=$(pgrep -P "$started" || true)
-        if [ -n "$host" ] && grep -q '^Seccomp_filters:.2' "/proc/$host/status" 2>/dev/null; then
+        if [ -n "$host" ] && "$1" "$host" 2>/dev/null; then
             return 0
         fi
-        sleep 0.05
+        sleep 0.01
     done
-    fail "there was no process behind two filters"
+    fail "there was no such process"
+}
+
+is_behind_both_filters() {
+    local mine theirs
+    mine=$(sed -n 's/^Seccomp_filters:\t//p' /proc/self/status)
+    theirs=$(sed -n 's/^Seccomp_filters:\t//p' "/proc/$1/status")
+    [ "$theirs" -eq $((mine + 2)) ]
+}
+
+stop() {
+    kill -STOP "$1"
+}
+
+start_sleeping() {
+    launch --timeout 60s -- sleep
+    find_host is_behind_both_filters
+}
+
+wait_for_started() {
+    status=0
+    wait "$started" || status=$?
+    errors=$(cat "$BATS_TEST_TMPDIR/err")
 }
 
 is_gone() {
@@ -202,39 +229,26 @@ is_gone() {
 @test "a process that is killed is told" {
     start_sleeping
     kill -KILL "$host"
-    status=0
-    wait "$started" || status=$?
-    errors=$(cat "$BATS_TEST_TMPDIR/err")
+    wait_for_started
     expect_status 1
     expect_error "the process of the virtual machine was killed by signal 9"
-    [ ! -s "$BATS_TEST_TMPDIR/out" ] || fail "expected nothing of the program"
+    [ ! -s "$BATS_TEST_TMPDIR/stdout" ] || fail "expected nothing of the program"
 }
 
 @test "an interrupt ends both" {
     start_sleeping
     kill -INT "$host" # as a terminal does; the other decides
     kill -INT "$started"
-    status=0
-    wait "$started" || status=$?
-    errors=$(cat "$BATS_TEST_TMPDIR/err")
+    wait_for_started
     expect_status 130
     expect_error "cancelled"
     is_gone "$host"
 }
 
 @test "a process that stands still is ended with its time" {
-    "$TARS" exec --json --runtime microvm --isolate-host --timeout 1s "$DOES" -- spin >"$BATS_TEST_TMPDIR/stdout" 2>"$BATS_TEST_TMPDIR/err" &
-    started=$!
-    host=
-    for _ in $(seq 100); do
-        host=$(pgrep -P "$started" || true)
-        if [ -n "$host" ] && kill -STOP "$host" 2>/dev/null; then
-            break
-        fi
-        sleep 0.005
-    done
-    status=0
-    wait "$started" || status=$?
+    launch --json --timeout 1s -- spin
+    find_host stop
+    wait_for_started
     expect_status 4
     expect_json "d['status'] == 'limit' and d['exit_code'] == -1"
     is_gone "$host"
@@ -247,9 +261,15 @@ is_gone() {
     is_gone "$host"
 }
 
-@test "a user without rights has the same" {
+@test "a user without rights has the same walls" {
     need_nobody
-    [ -w /dev/kvm ] && as_nobody test -w /dev/kvm || skip "nobody may not use /dev/kvm"
-    capture as_nobody "$TARS" exec --runtime microvm --isolate-host "$DOES" -- x
-    expect_status 0
+    mknod -m 666 "$BATS_TEST_TMPDIR/kvm" c 10 232 2>/dev/null || skip "no devices can be made here"
+    # in a mount namespace of its own, nobody may use /dev/kvm
+    capture unshare -m bash -c 'mount --make-rprivate / && mount --bind "$1" /dev/kvm &&
+        exec setpriv --reuid=65534 --regid=65534 --clear-groups "$2" exec --json --runtime microvm \
+            --isolate-host --dir "$3::/data:ro" "$4" -- copy /data/a /data/b' \
+        - "$BATS_TEST_TMPDIR/kvm" "$TARS" "$DATA" "$DOES"
+    [[ $errors != *"mount:"* && $errors != *"unshare:"* ]] || skip "no mount namespace here"
+    expect_json "d['missing'] == [] or 'root folder' in d['missing'][0]"
+    expect_json "d['status'] == 'denied' and d['exit_code'] == 7"
 }
