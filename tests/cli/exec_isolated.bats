@@ -265,6 +265,7 @@ is_gone() {
     need_nobody
     mknod -m 666 "$BATS_TEST_TMPDIR/kvm" c 10 232 2>/dev/null || skip "no devices can be made here"
     # in a mount namespace of its own, nobody may use /dev/kvm
+    # shellcheck disable=SC2016 # for the shell inside
     capture unshare -m bash -c 'mount --make-rprivate / && mount --bind "$1" /dev/kvm &&
         exec setpriv --reuid=65534 --regid=65534 --clear-groups "$2" exec --json --runtime microvm \
             --isolate-host --dir "$3::/data:ro" "$4" -- copy /data/a /data/b' \

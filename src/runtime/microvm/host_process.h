@@ -19,7 +19,7 @@ typedef struct host_start {
 } host_start;
 
 /* As `poll` of runtime_functions. */
-tars_status host_process_run(const host_start *start, const runtime_control *control,
+tars_status host_process_run(const host_start *request, const runtime_control *control,
                              runtime_outcome *out, tars_error *err);
 
 /* Tries it with a program that does nothing; *out->missing tells which walls are not in force.
