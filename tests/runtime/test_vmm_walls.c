@@ -30,7 +30,8 @@ enum {
     CLONE3 = 435,
     OPENAT2 = 437,
     PROCESS_MADVISE = 440,
-    LANDLOCK_CREATE = 444
+    LANDLOCK_CREATE = 444,
+    FCHMODAT2 = 452
 };
 
 static char place[64]; /* with folder/inside, folder/out -> ../outside, and outside */
@@ -178,7 +179,7 @@ static bool leads_out(void) {
         struct {
             uint64_t flags, mode, resolve;
         } how = {O_RDONLY, 0, 0};
-        if (syscall(SYS_openat, folder_handle, paths[i], O_RDONLY) >= 0 ||
+        if (openat(folder_handle, paths[i], O_RDONLY) >= 0 ||
             syscall(OPENAT2, folder_handle, paths[i], &how, sizeof how) >= 0) {
             return true;
         }
@@ -204,6 +205,10 @@ static void files_are_written(void) {
     REQUIRE(platform_beneath_set_mode(folder_handle, "new", false, 0600) == PLATFORM_FAULT_NONE);
     REQUIRE(platform_beneath_make_link("inside", folder_handle, "link") == PLATFORM_FAULT_NONE);
     REQUIRE(platform_beneath_remove_file(folder_handle, "link") == PLATFORM_FAULT_NONE);
+    struct {
+        uint64_t flags, mode, resolve;
+    } how = {O_CREAT | O_WRONLY, 04755, 0};
+    REQUIRE(syscall(OPENAT2, folder_handle, "rights", &how, sizeof how) == -1 && errno == ENOSYS);
     REQUIRE(!leads_out());
     REQUIRE(fchmodat(folder_handle, "/etc/passwd", 0600, 0) == -1);
     REQUIRE(fchmodat(folder_handle, "../outside", 0600, 0) == -1);
@@ -303,14 +308,36 @@ static const forbidden_row at_last[] = {
     {"KVM_GET_MSRS", SYS_ioctl, {3, (long)KVM_GET_MSRS, 0}},
 };
 
+/* With a folder to write in. */
+static const forbidden_row with_folder[] = {
+    {"a file with its owner's rights", SYS_openat, {3, 0, O_CREAT | O_WRONLY, 04755}},
+    {"giving a file its owner's rights", SYS_fchmod, {3, 04755}},
+    {"giving a name its owner's rights", SYS_fchmodat, {3, 0, 02755}},
+    {"giving a name its owner's rights by the newer call", FCHMODAT2, {3, 0, 04755, 0}},
+    {"a folder whose files are its group's", SYS_mkdirat, {3, 0, 02755}},
+    {"another owner", SYS_fchown, {3, 0, 0}},
+    {"another owner of a name", SYS_fchownat, {3, 0, 0, 0}},
+    {"a device", SYS_mknodat, {3, 0, 020666, 0}},
+    {"attributes", SYS_fsetxattr, {3, 0, 0, 0}},
+    {"a name in the working folder", SYS_unlinkat, {AT_FDCWD, 0, 0}},
+    {"a name from the working folder", SYS_renameat, {AT_FDCWD, 0, 3, 0}},
+    {"a name to the working folder", SYS_linkat, {3, 0, AT_FDCWD, 0}},
+    {"a link in the working folder", SYS_symlinkat, {0, AT_FDCWD, 0}},
+    {"chdir", SYS_chdir, {0}},
+    {"fchdir", SYS_fchdir, {3}},
+    {"mount", SYS_mount, {0, 0, 0, 0}},
+    {"socket", SYS_socket, {1, 1, 0}},
+};
+
 static const forbidden_row *tried;
 static bool tried_at_last;
+static folder_kind tried_with;
 
 static void try_row(void) {
     struct rlimit no_core = {0, 0};
     (void)setrlimit(RLIMIT_CORE, &no_core);
     if (tried_at_last) {
-        enter(NO_FOLDER);
+        enter(tried_with);
     } else {
         tars_error err;
         REQUIRE(platform_vmm_walls_first(&err) == TARS_OK);
@@ -340,6 +367,10 @@ static void everything_else_ends_it(void) {
         check_rows(never, sizeof never / sizeof never[0], false);
         check_rows(never, sizeof never / sizeof never[0], true);
         check_rows(at_last, sizeof at_last / sizeof at_last[0], true);
+        make_place();
+        tried_with = TO_WRITE;
+        check_rows(with_folder, sizeof with_folder / sizeof with_folder[0], true);
+        remove_place();
     }
 }
 

@@ -35,6 +35,10 @@ typedef enum call_rule {
     BELOW,           /* relative to a folder: where the first argument is one */
     BELOW_BOTH,      /* the first and the third */
     BELOW_SECOND,    /* the second */
+    BELOW_TO_READ,   /* as BELOW, where nothing can be made; else ENOSYS, as its mode is not seen */
+    BELOW_MODE,      /* as BELOW; the third argument, */
+    BELOW_LAST_MODE, /* or the fourth, gives nobody the owner's rights */
+    MODE,            /* nor does the second */
     WITHOUT_EXECUTE, /* the third argument has no PROT_EXEC */
     OF_MACHINES,     /* ioctl by its requests; of others ENOTTY */
     OF_FLAGS,        /* fcntl: only flags */
@@ -100,8 +104,8 @@ static const call_row calls[] = {
     {SYS_exit, RUNS, ALLOW},
     {SYS_exit_group, RUNS, ALLOW},
 
-    {CALL_OPENAT2, READS, BELOW},
-    {SYS_openat, READS, BELOW},
+    {CALL_OPENAT2, READS, BELOW_TO_READ},
+    {SYS_openat, READS, BELOW_LAST_MODE},
     {SYS_readlinkat, READS, BELOW},
     {SYS_getdents64, READS, ALLOW},
     {SYS_fstatfs, READS, ALLOW},
@@ -110,15 +114,15 @@ static const call_row calls[] = {
     {SYS_fallocate, CHANGES, ALLOW},
     {SYS_fsync, CHANGES, ALLOW},
     {SYS_fdatasync, CHANGES, ALLOW},
-    {SYS_fchmod, CHANGES, ALLOW},
-    {SYS_mkdirat, CHANGES, BELOW},
+    {SYS_fchmod, CHANGES, MODE},
+    {SYS_mkdirat, CHANGES, BELOW_MODE},
     {SYS_unlinkat, CHANGES, BELOW},
     {SYS_renameat, CHANGES, BELOW_BOTH},
     {SYS_linkat, CHANGES, BELOW_BOTH},
     {SYS_symlinkat, CHANGES, BELOW_SECOND},
     {SYS_utimensat, CHANGES, BELOW},
-    {SYS_fchmodat, CHANGES, BELOW},
-    {CALL_FCHMODAT2, CHANGES, BELOW},
+    {SYS_fchmodat, CHANGES, BELOW_MODE},
+    {CALL_FCHMODAT2, CHANGES, BELOW_MODE},
     {SYS_chmod, CHANGES, IS_REFUSED},
 
     {SYS_open, SETS_UP, ALLOW},
@@ -213,7 +217,8 @@ static void emit_rule(filter_code *p, call_rule rule) {
     enum {
         THREAD = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM |
                  CLONE_SETTLS | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID,
-        IGNORED = 0x00400000 /* CLONE_DETACHED, which some C libraries still say */
+        IGNORED = 0x00400000, /* CLONE_DETACHED, which some C libraries still say */
+        RIGHTS = 07000        /* set-user-ID and its like */
     };
     static const uint32_t flags[] = {F_GETFL, F_SETFL, F_SETFD};
     static const uint32_t own[] = {PR_SET_TSC, PR_SET_NAME};
@@ -229,6 +234,20 @@ static void emit_rule(filter_code *p, call_rule rule) {
         break;
     case BELOW_SECOND:
         need_folder(p, 1);
+        break;
+    case BELOW_TO_READ:
+        need_folder(p, 0);
+        break;
+    case BELOW_MODE:
+        need_folder(p, 0);
+        need_argument(p, 2, RIGHTS, 0);
+        break;
+    case BELOW_LAST_MODE:
+        need_folder(p, 0);
+        need_argument(p, 3, RIGHTS, 0);
+        break;
+    case MODE:
+        need_argument(p, 1, RIGHTS, 0);
         break;
     case WITHOUT_EXECUTE:
         need_argument(p, 2, PROT_EXEC, 0);
@@ -277,7 +296,8 @@ static void emit_row(filter_code *p, const call_row *row, vmm_filter_wanted want
     one.length = 0;
     one.truncated = false;
     bool is_plain = wanted.phase == VMM_FILTER_WIDE && row->rule < OF_THREADS;
-    emit_rule(&one, is_plain ? ALLOW : row->rule);
+    bool is_unseen = row->rule == BELOW_TO_READ && wanted.changes_paths;
+    emit_rule(&one, is_plain ? ALLOW : is_unseen ? IS_UNKNOWN : row->rule);
     filter_emit(p, BPF_JMP | BPF_JEQ | BPF_K, row->number, 0, (uint8_t)one.length);
     for (unsigned short i = 0; i < one.length; i++) {
         filter_emit(p, one.code[i].code, one.code[i].k, one.code[i].jt, one.code[i].jf);
