@@ -23,7 +23,7 @@ struct engine_machine {
     vmm_machine *vm;
     uint8_t *data; /* a copy of the snapshot's */
     pages pages;   /* in it */
-    void *scratch;
+    void *scratch; /* in its slot: clean whenever no request was served since */
     size_t scratch_bytes;
     unsigned n_workers;
     engine_processor *processors;
@@ -38,6 +38,7 @@ struct engine_machine {
     tars_status status;     /* why the guest was stopped */
     tars_error error;
     bool was_used, is_spoilt;
+    engine_machine *next; /* of those that who keeps it has */
 };
 
 /* The thread of a processor. */

@@ -34,6 +34,59 @@ uint64_t engine_machine_most_bytes(void) {
     return ENGINE_SCRATCH_END - ENGINE_SCRATCH - ENGINE_LARGE_BYTES; /* the rings lie there too */
 }
 
+/* ---- memory for requests -------------------------------------------------------------------- */
+
+static tars_status drop_scratch(engine_machine *m, tars_error *err) {
+    if (!m->scratch) {
+        return TARS_OK;
+    }
+    tars_status status =
+        m->vmm->map(m->vm, ENGINE_SLOT_SCRATCH, ENGINE_SCRATCH, m->scratch, 0, false, err);
+    if (status == TARS_OK) {
+        platform_release(m->scratch, m->scratch_bytes);
+        m->scratch = NULL;
+        m->scratch_bytes = 0;
+    }
+    return status;
+}
+
+/* As much as a request may have and no more. What is there is kept when it fits: with its slot, all
+ * that the processors know of pages would go. */
+static tars_status give_scratch(engine_machine *m, uint64_t memory_bytes, tars_error *err) {
+    uint64_t most = engine_machine_most_bytes();
+    uint64_t wanted = (memory_bytes < most ? memory_bytes : most) + sizeof(wire_area);
+    uint64_t size = (wanted + ENGINE_LARGE_BYTES - 1) / ENGINE_LARGE_BYTES * ENGINE_LARGE_BYTES;
+    if (memory_bytes > most) {
+        return error_set(err, TARS_UNAVAILABLE,
+                         "runtime microvm is unavailable: %llu bytes of memory, a machine has up "
+                         "to %llu",
+                         (unsigned long long)memory_bytes, (unsigned long long)most);
+    }
+    if (m->scratch_bytes == size) {
+        return TARS_OK;
+    }
+    tars_status status = drop_scratch(m, err);
+    if (status == TARS_OK) {
+        status = platform_reserve((size_t)size, true, &m->scratch, err);
+    }
+    if (status == TARS_OK) {
+        m->scratch_bytes = (size_t)size;
+        status = m->vmm->map(m->vm, ENGINE_SLOT_SCRATCH, ENGINE_SCRATCH, m->scratch,
+                             m->scratch_bytes, false, err);
+    }
+    return status;
+}
+
+/* A small request has touched its first large page alone, which is zeroed sooner than had anew. */
+static tars_status clean_scratch(engine_machine *m, tars_error *err) {
+    uint8_t *rest = (uint8_t *)m->scratch + ENGINE_LARGE_BYTES;
+    size_t rest_bytes = m->scratch_bytes - ENGINE_LARGE_BYTES;
+    memset(m->scratch, 0, ENGINE_LARGE_BYTES);
+    return rest_bytes == 0 || platform_discard(rest, rest_bytes)
+               ? TARS_OK
+               : error_set(err, TARS_FAILED, "cannot give a machine's memory back");
+}
+
 /* ---- making it ----------------------------------------------------------------------------- */
 
 static void *data_at(const engine_machine *m, uint64_t address) {
@@ -115,7 +168,7 @@ static tars_status make_processors(engine_machine *m, tars_error *err) {
 }
 
 tars_status engine_machine_create(const engine_snapshot *snapshot, unsigned n_workers,
-                                  engine_machine **out, tars_error *err) {
+                                  uint64_t memory_bytes, engine_machine **out, tars_error *err) {
     engine_machine *m = calloc(1, sizeof *m);
     *out = NULL;
     if (!m) {
@@ -130,12 +183,19 @@ tars_status engine_machine_create(const engine_snapshot *snapshot, unsigned n_wo
     if (status == TARS_OK) {
         status = make_processors(m, err);
     }
+    if (status == TARS_OK && memory_bytes > 0) {
+        status = give_scratch(m, memory_bytes, err);
+    }
     if (status != TARS_OK) {
         engine_machine_destroy(m);
         m = NULL;
     }
     *out = m;
     return status;
+}
+
+unsigned engine_machine_workers(const engine_machine *m) {
+    return m->n_workers;
 }
 
 static void give_order(engine_machine *m, unsigned order) {
@@ -172,25 +232,6 @@ void engine_machine_destroy(engine_machine *m) {
 }
 
 /* ---- serving ------------------------------------------------------------------------------- */
-
-static tars_status give_scratch(engine_machine *m, uint64_t memory_bytes, tars_error *err) {
-    uint64_t wanted = memory_bytes + sizeof(wire_area);
-    uint64_t size = (wanted + ENGINE_LARGE_BYTES - 1) / ENGINE_LARGE_BYTES * ENGINE_LARGE_BYTES;
-    if (memory_bytes > engine_machine_most_bytes()) {
-        return error_set(err, TARS_UNAVAILABLE,
-                         "runtime microvm is unavailable: %llu bytes of memory, a machine has up "
-                         "to %llu",
-                         (unsigned long long)memory_bytes,
-                         (unsigned long long)engine_machine_most_bytes());
-    }
-    tars_status status = platform_reserve((size_t)size, true, &m->scratch, err);
-    if (status == TARS_OK) {
-        m->scratch_bytes = (size_t)size;
-        status = m->vmm->map(m->vm, ENGINE_SLOT_SCRATCH, ENGINE_SCRATCH, m->scratch,
-                             m->scratch_bytes, false, err);
-    }
-    return status;
-}
 
 /* What is each machine's own. */
 static tars_status write_settings(engine_machine *m, tars_error *err) {
@@ -346,12 +387,7 @@ tars_status engine_machine_reset(engine_machine *m, engine_usage *usage, tars_er
     if (m->is_spoilt) {
         return error_set(err, TARS_CONFLICT, "a machine whose request failed is not used again");
     }
-    tars_status status =
-        m->vmm->map(m->vm, ENGINE_SLOT_SCRATCH, ENGINE_SCRATCH, m->scratch, 0, false, err);
-    if (m->scratch) {
-        platform_release(m->scratch, m->scratch_bytes);
-        m->scratch = NULL;
-    }
+    tars_status status = m->scratch ? clean_scratch(m, err) : TARS_OK;
     if (status == TARS_OK) {
         status = platform_snapshot_restore(&m->snapshot->data, m->data, &n_pages, err);
     }
@@ -362,4 +398,13 @@ tars_status engine_machine_reset(engine_machine *m, engine_usage *usage, tars_er
     m->was_used = status != TARS_OK;
     m->is_spoilt = status != TARS_OK;
     return status;
+}
+
+tars_status engine_machine_shed(engine_machine *m, tars_error *err) {
+    if (m->was_used) {
+        return error_set(err, TARS_CONFLICT, "a machine is reset before it gives memory back");
+    }
+    return !m->scratch || platform_discard(m->scratch, m->scratch_bytes)
+               ? TARS_OK
+               : error_set(err, TARS_FAILED, "cannot give a machine's memory back");
 }

@@ -17,17 +17,22 @@ typedef struct engine_usage {
     uint64_t touched_bytes; /* of the snapshot that it changed, when it was reset; else 0 */
 } engine_usage;
 
-/* With 1 to the snapshot's most_workers processors. */
+/* With 1 to the snapshot's most_workers processors, and with memory for requests of so many bytes
+ * (0: none yet). */
 tars_status engine_machine_create(const engine_snapshot *snapshot, unsigned n_workers,
-                                  engine_machine **out, tars_error *err);
-/* Serves the client's request with so many bytes of memory. Afterwards the machine serves no other
- * before it was reset. A guest that does not end soon after the client's check refused, or that did
- * what it may not, is stopped where it is. */
+                                  uint64_t memory_bytes, engine_machine **out, tars_error *err);
+unsigned engine_machine_workers(const engine_machine *m);
+/* Serves the client's request with so many bytes of memory: quickest with as many as before.
+ * Afterwards the machine serves no other before it was reset. A guest that does not end soon after
+ * the client's check refused, or that did what it may not, is stopped where it is. */
 tars_status engine_machine_serve(engine_machine *m, uint64_t memory_bytes, guest_client *client,
                                  engine_usage *usage, tars_error *err);
 /* As after create: nothing of the request is left in it. CONFLICT when the request failed, timed
  * out or was cut off: such a machine is not used again. */
 tars_status engine_machine_reset(engine_machine *m, engine_usage *usage, tars_error *err);
+/* Gives the memory for requests back that a reset machine holds, to be taken again as it is
+ * touched. */
+tars_status engine_machine_shed(engine_machine *m, tars_error *err);
 void engine_machine_destroy(engine_machine *m);
 /* What requests can ask for, in bytes. */
 uint64_t engine_machine_most_bytes(void);

@@ -90,7 +90,8 @@ static tars_status serve(microvm_instance *i, guest_client *client, engine_usage
     const char *isa = client->request.isa ? client->request.isa : "";
     tars_status status = get_snapshot(i->image, isa, &snapshot, err);
     if (status == TARS_OK && !i->machine) {
-        status = engine_machine_create(snapshot, i->limits.n_threads, &i->machine, err);
+        status = engine_machine_create(snapshot, i->limits.n_threads, i->limits.memory_bytes,
+                                       &i->machine, err);
     }
     out->usage.start_ns = platform_clock_ns() - begin_ns;
     if (status == TARS_OK) {
