@@ -299,7 +299,7 @@ static tars_status rest_crowd(engine_machine *crowd[N_CROWD], tars_error *err) {
     for (unsigned i = 0; i < N_CROWD && status == TARS_OK; i++) {
         status = reset(crowd[i], err);
         if (status == TARS_OK) {
-            status = engine_machine_shed(crowd[i], err);
+            status = engine_machine_rest(crowd[i], SMALL_BYTES, err);
         }
     }
     return status;
@@ -347,7 +347,7 @@ static tars_status wait_for_ready(engine_pool *pool, unsigned n, tars_error *err
         engine_pool_counts counts;
         engine_pool_count(pool, &counts);
         tars_status status = client_check_interrupt(err);
-        if (status != TARS_OK || counts.n_ready >= n) {
+        if (status != TARS_OK || (counts.n_ready >= n && counts.n_cold == 0)) {
             return status;
         }
         if (counts.n_failed > 0 || platform_clock_ns() - begin_ns > POOL_LIMIT_NS) {
@@ -357,18 +357,20 @@ static tars_status wait_for_ready(engine_pool *pool, unsigned n, tars_error *err
     }
 }
 
-/* From taking a machine that is ready to the first byte of its answer, and to its first token. */
-static tars_status take_from_pool(engines *e, engine_pool *pool, asked *a, tars_error *err) {
-    tars_status status = engine_pool_warm(pool, 1, SMALL_BYTES, N_WARM, err);
-    for (unsigned i = 0; i < e->plan->count && status == TARS_OK; i++) {
+/* From taking a machine that is ready to the first byte of a text, or to a token. */
+static tars_status take_from_pool(engines *e, engine_pool *pool, const engine_wish *wish,
+                                  unsigned count, asked *a, tars_error *err) {
+    tars_status status = engine_pool_warm(pool, wish, N_WARM, err);
+    for (unsigned i = 0; i < count && status == TARS_OK; i++) {
         engine_machine *m = NULL;
         status = i % (N_WARM / 2) == 0 ? wait_for_ready(pool, N_WARM, err) : TARS_OK;
         uint64_t begin_ns = platform_clock_ns();
         if (status == TARS_OK) {
-            status = engine_pool_take(pool, 1, SMALL_BYTES, &m, err);
+            status = engine_pool_take(pool, wish, &m, err);
         }
         if (status == TARS_OK) {
-            status = serve_text(e, m, a, err);
+            status = wish->computes ? serve(m, wish->memory_bytes, ask_token(e, a), err)
+                                    : serve_text(e, m, a, err);
         }
         e->samples[0][i] = us(begin_ns, a->first_ns);
         engine_pool_give_up(pool, m);
@@ -376,19 +378,41 @@ static tars_status take_from_pool(engines *e, engine_pool *pool, asked *a, tars_
     return status;
 }
 
-static tars_status measure_pool(engines *e, bool warms, const char *name, asked *a,
+static tars_status measure_pool(engines *e, bool warms, bool computes, const char *name, asked *a,
                                 tars_error *err) {
+    const engine_wish wish = {.n_workers = 1,
+                              .computes = computes,
+                              .memory_bytes = computes ? ANSWER_BYTES : SMALL_BYTES};
+    unsigned most = computes ? MOST_PASSES : BENCH_MAX_SAMPLES;
+    unsigned count = e->plan->count < most ? e->plan->count : most;
     engine_pool_options options = engine_pool_defaults;
     options.warms = warms;
     engine_pool *pool;
     tars_status status = engine_pool_create(e->snapshot, &options, &pool, err);
     if (status == TARS_OK) {
-        status = take_from_pool(e, pool, a, err);
+        status = take_from_pool(e, pool, &wish, count, a, err);
     }
     if (status == TARS_OK) {
-        bench_add_result(e->report, name, "us", e->samples[0], e->plan->count, 1);
+        bench_add_result(e->report, name, "us", e->samples[0], count, 1);
     }
     engine_pool_destroy(pool);
+    return status;
+}
+
+static tars_status measure_pools(engines *e, asked *a, tars_error *err) {
+    static const struct {
+        bool warms, computes;
+        const char *name;
+    } rows[] = {{false, false, "microvm_pool_cold_start_us"},
+                {true, false, "microvm_pool_start_us"},
+                {false, true, "microvm_pool_cold_token_us"},
+                {true, true, "microvm_pool_token_us"}};
+    tars_status status = TARS_OK;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0] && status == TARS_OK; i++) {
+        if (!rows[i].computes || e->report->n_left_out == 0) {
+            status = measure_pool(e, rows[i].warms, rows[i].computes, rows[i].name, a, err);
+        }
+    }
     return status;
 }
 
@@ -525,10 +549,7 @@ static tars_status measure(engines *e, asked *a, tars_error *err) {
         status = measure_crowd(e, a, err);
     }
     if (status == TARS_OK) {
-        status = measure_pool(e, false, "microvm_pool_cold_start_us", a, err);
-    }
-    if (status == TARS_OK) {
-        status = measure_pool(e, true, "microvm_pool_start_us", a, err);
+        status = measure_pools(e, a, err);
     }
     engine_snapshot_destroy(snapshot);
     return status == TARS_OK ? measure_rates(e, err) : status;

@@ -129,12 +129,21 @@ static tars_status kvm_map(vmm_machine *m, unsigned slot, uint64_t guest_address
                : kvm_fail(err, "cannot give memory to a virtual machine");
 }
 
+/* Since Linux 6.12; older headers lack the name. */
+#define QUIRK_SLOT_ZAP_ALL (UINT64_C(1) << 7)
+
+static void kvm_keep_others(vmm_machine *m) {
+    struct kvm_enable_cap off = {.cap = KVM_CAP_DISABLE_QUIRKS2, .args = {QUIRK_SLOT_ZAP_ALL}};
+    (void)kvm_ioctl(m->vm, KVM_ENABLE_CAP, &off); /* refused by those that do not know it */
+}
+
 static const vmm_functions functions = {
     .name = "kvm",
     .probe = kvm_probe,
     .create = kvm_create,
     .destroy = kvm_destroy,
     .map = kvm_map,
+    .keep_others = kvm_keep_others,
     .processor_create = kvm_processor_create,
     .processor_destroy = kvm_processor_destroy,
     .start = kvm_start,

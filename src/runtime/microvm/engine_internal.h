@@ -38,7 +38,8 @@ struct engine_machine {
     tars_status status;     /* why the guest was stopped */
     tars_error error;
     bool was_used, is_spoilt;
-    engine_machine *next; /* of those that who keeps it has */
+    engine_machine *next; /* of those that the pool has */
+    unsigned warmth;      /* in the pool: what it has touched */
 };
 
 /* The thread of a processor. */

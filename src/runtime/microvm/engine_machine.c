@@ -50,8 +50,7 @@ static tars_status drop_scratch(engine_machine *m, tars_error *err) {
     return status;
 }
 
-/* As much as a request may have and no more. What is there is kept when it fits: with its slot, all
- * that the processors know of pages would go. */
+/* As much as a request may have and no more. What is there is kept when it fits. */
 static tars_status give_scratch(engine_machine *m, uint64_t memory_bytes, tars_error *err) {
     uint64_t most = engine_machine_most_bytes();
     uint64_t wanted = (memory_bytes < most ? memory_bytes : most) + sizeof(wire_area);
@@ -127,7 +126,11 @@ static tars_status make_memory(engine_machine *m, tars_error *err) {
         pages_move(&m->snapshot->layout, m->data + ENGINE_DATA_BYTES, &m->pages);
         status = m->vmm->create(&m->vm, err);
     }
-    return status == TARS_OK ? map_fixed(m, err) : status;
+    if (status == TARS_OK) {
+        m->vmm->keep_others(m->vm);
+        status = map_fixed(m, err);
+    }
+    return status;
 }
 
 /* As the snapshot has them: the first behind READY, the others at the beginning. */
@@ -400,11 +403,12 @@ tars_status engine_machine_reset(engine_machine *m, engine_usage *usage, tars_er
     return status;
 }
 
-tars_status engine_machine_shed(engine_machine *m, tars_error *err) {
+tars_status engine_machine_rest(engine_machine *m, uint64_t memory_bytes, tars_error *err) {
     if (m->was_used) {
         return error_set(err, TARS_CONFLICT, "a machine is reset before it gives memory back");
     }
-    return !m->scratch || platform_discard(m->scratch, m->scratch_bytes)
-               ? TARS_OK
-               : error_set(err, TARS_FAILED, "cannot give a machine's memory back");
+    if (m->scratch && !platform_discard(m->scratch, m->scratch_bytes)) {
+        return error_set(err, TARS_FAILED, "cannot give a machine's memory back");
+    }
+    return give_scratch(m, memory_bytes, err);
 }

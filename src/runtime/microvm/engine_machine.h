@@ -30,9 +30,9 @@ tars_status engine_machine_serve(engine_machine *m, uint64_t memory_bytes, guest
 /* As after create: nothing of the request is left in it. CONFLICT when the request failed, timed
  * out or was cut off: such a machine is not used again. */
 tars_status engine_machine_reset(engine_machine *m, engine_usage *usage, tars_error *err);
-/* Gives the memory for requests back that a reset machine holds, to be taken again as it is
- * touched. */
-tars_status engine_machine_shed(engine_machine *m, tars_error *err);
+/* Gives the memory back that requests took in a machine that was reset since, and has address space
+ * for requests of so many bytes from now on. */
+tars_status engine_machine_rest(engine_machine *m, uint64_t memory_bytes, tars_error *err);
 void engine_machine_destroy(engine_machine *m);
 /* What requests can ask for, in bytes. */
 uint64_t engine_machine_most_bytes(void);

@@ -1,12 +1,11 @@
 #include "runtime/microvm/engine_pool.h"
 
-#include "runtime/guest_text.h"
 #include "runtime/microvm/engine_internal.h"
+#include "runtime/microvm/engine_warm.h"
 
 #include <stdlib.h>
 
 enum { MOST_BURIED = 100 };
-static const uint64_t WARM_LIMIT_NS = 1000000000;
 static const uint64_t RETRY_NS = 1000000000; /* after one could not be made */
 
 const engine_pool_options engine_pool_defaults = {
@@ -20,77 +19,32 @@ const engine_pool_options engine_pool_defaults = {
 
 /* Of machines with the same number of processors. */
 typedef struct shelf {
-    engine_machine *ready;
+    engine_machine *ready[ENGINE_WARMTHS];
     unsigned n_ready, n_target;
     bool is_filling;       /* from low water until the target is reached */
     bool was_full;         /* since the target was set */
+    unsigned warmth;       /* that its machines shall have */
     uint64_t memory_bytes; /* that the last request asked for */
+    uint64_t pass_bytes;   /* that the last one asked for which computes */
     uint64_t last_asked_ns;
 } shelf;
 
 struct engine_pool {
     const engine_snapshot *snapshot;
     engine_pool_options options;
+    unsigned n_cpus;
     platform_mutex lock;     /* of the rest */
     platform_condition news; /* of the thread */
     platform_thread thread;
-    bool has_thread, is_closing;
+    bool has_thread;
+    atomic_uint is_closing;            /* also read without the lock */
     shelf shelves[ENGINE_MAX_WORKERS]; /* of one processor, of two … */
     engine_machine *buried;
+    unsigned n_busy;  /* processors of machines that are given out */
+    unsigned warmest; /* that machines can be with this model */
     uint64_t retry_at_ns;
     engine_pool_counts counts;
 };
-
-/* ---- making one --------------------------------------------------------------------------- */
-
-static tars_status take_text(void *user, const char *bytes, size_t length, tars_error *err) {
-    (void)user;
-    (void)bytes;
-    (void)length;
-    (void)err;
-    return TARS_OK;
-}
-
-static tars_status check_time(void *user, tars_error *err) {
-    const uint64_t *deadline_ns = user;
-    return platform_clock_ns() < *deadline_ns
-               ? TARS_OK
-               : error_set(err, TARS_TIMEOUT, "a machine did not come to be ready in time");
-}
-
-/* A small request, after which it has the pages that any request needs: what it costs to touch them
- * first, several hundred times as much as afterwards, no request pays. */
-static tars_status warm_up(engine_machine *m, uint64_t memory_bytes, tars_error *err) {
-    static const int32_t id = 0;
-    const guest_decode_request request = {.wire = {.n_ids = 1}, .ids = &id};
-    uint64_t deadline_ns = platform_clock_ns() + WARM_LIMIT_NS;
-    const guest_decode_sink sink = {.user = &deadline_ns, .text = take_text, .check = check_time};
-    guest_decode *d = malloc(sizeof *d);
-    if (!d) {
-        return error_set(err, TARS_OUT_OF_MEMORY, "no memory for a machine's first request");
-    }
-    engine_usage usage;
-    guest_decode_init(d, &request, &sink);
-    tars_status status = engine_machine_serve(m, memory_bytes, &d->client, &usage, err);
-    free(d);
-    if (status == TARS_OK) {
-        status = engine_machine_reset(m, &usage, err);
-    }
-    return status == TARS_OK ? engine_machine_shed(m, err) : status;
-}
-
-static tars_status make(const engine_pool *pool, unsigned n_workers, uint64_t memory_bytes,
-                        engine_machine **out, tars_error *err) {
-    tars_status status = engine_machine_create(pool->snapshot, n_workers, memory_bytes, out, err);
-    if (status == TARS_OK && pool->options.warms && pool->snapshot->model) {
-        status = warm_up(*out, memory_bytes, err);
-    }
-    if (status != TARS_OK) {
-        engine_machine_destroy(*out);
-        *out = NULL;
-    }
-    return status;
-}
 
 /* ---- what is to be done; under the lock ----------------------------------------------------- */
 
@@ -113,19 +67,31 @@ static void bury(engine_pool *pool, engine_machine *m) {
     pool->counts.n_buried++;
 }
 
-static engine_machine *take_ready(engine_pool *pool, shelf *s) {
-    engine_machine *m = pop(&s->ready);
-    if (m) {
-        s->n_ready--;
-        pool->counts.n_ready--;
+static void put_ready(engine_pool *pool, shelf *s, engine_machine *m) {
+    push(&s->ready[m->warmth], m);
+    s->n_ready++;
+    pool->counts.n_ready++;
+    s->is_filling = s->is_filling && s->n_ready < s->n_target;
+    s->was_full = s->was_full || s->n_ready >= s->n_target;
+}
+
+/* The warmest below a warmth; NULL: there is none. */
+static engine_machine *take_ready(engine_pool *pool, shelf *s, unsigned below) {
+    for (unsigned warmth = below; warmth-- > 0;) {
+        engine_machine *m = pop(&s->ready[warmth]);
+        if (m) {
+            s->n_ready--;
+            pool->counts.n_ready--;
+            return m;
+        }
     }
-    return m;
+    return NULL;
 }
 
 /* Lets go what was not asked for lately. Returns when the next of these moments is. */
 static uint64_t age(engine_pool *pool, uint64_t now_ns) {
     const engine_pool_options *o = &pool->options;
-    uint64_t next_ns = UINT64_MAX;
+    uint64_t next_ns = PLATFORM_FOREVER;
     for (unsigned i = 0; i < ENGINE_MAX_WORKERS; i++) {
         shelf *s = &pool->shelves[i];
         uint64_t since_ns = now_ns - s->last_asked_ns;
@@ -133,12 +99,12 @@ static uint64_t age(engine_pool *pool, uint64_t now_ns) {
             continue;
         }
         if (since_ns >= o->rest_ns) {
-            s->n_target = 0;
+            s->n_target = s->warmth = 0;
         } else if (since_ns >= o->idle_ns && s->n_target > o->n_target) {
             s->n_target = o->n_target;
         }
         while (s->n_ready > s->n_target) {
-            bury(pool, take_ready(pool, s));
+            bury(pool, take_ready(pool, s, ENGINE_WARMTHS));
         }
         s->is_filling = s->is_filling && s->n_ready < s->n_target;
         if (s->n_target > 0) {
@@ -150,7 +116,7 @@ static uint64_t age(engine_pool *pool, uint64_t now_ns) {
 }
 
 /* The shelf that lacks most; NULL: none is to be filled. */
-static shelf *hungriest(engine_pool *pool, uint64_t now_ns) {
+static shelf *find_hungry(engine_pool *pool, uint64_t now_ns) {
     shelf *found = NULL;
     if (pool->counts.n_ready >= pool->options.n_most || now_ns < pool->retry_at_ns) {
         return NULL;
@@ -164,6 +130,30 @@ static shelf *hungriest(engine_pool *pool, uint64_t now_ns) {
     return found;
 }
 
+static unsigned wanted_warmth(const engine_pool *pool, const shelf *s) {
+    return s->warmth < pool->warmest ? s->warmth : pool->warmest;
+}
+
+static unsigned n_colder(const engine_pool *pool, const shelf *s) {
+    unsigned n = 0;
+    for (unsigned warmth = 0; warmth < wanted_warmth(pool, s); warmth++) {
+        for (const engine_machine *m = s->ready[warmth]; m; m = m->next) {
+            n++;
+        }
+    }
+    return n;
+}
+
+/* A shelf with a machine that is to be warmed while processors have time; NULL: none. */
+static shelf *find_cold(engine_pool *pool) {
+    for (unsigned i = 0; pool->n_busy < pool->n_cpus && i < ENGINE_MAX_WORKERS; i++) {
+        if (n_colder(pool, &pool->shelves[i]) > 0) {
+            return &pool->shelves[i];
+        }
+    }
+    return NULL;
+}
+
 /* ---- the thread; enters and leaves with the lock ----------------------------------------------
  */
 
@@ -172,18 +162,35 @@ static void fill(engine_pool *pool, shelf *s) {
     uint64_t memory_bytes = s->memory_bytes;
     engine_machine *m = NULL;
     platform_mutex_unlock(&pool->lock);
-    tars_status status = make(pool, n_workers, memory_bytes, &m, NULL);
+    tars_status status = engine_machine_create(pool->snapshot, n_workers, memory_bytes, &m, NULL);
     platform_mutex_lock(&pool->lock);
-    if (status != TARS_OK) { /* requests will tell why */
+    if (status == TARS_OK) {
+        pool->counts.n_made++;
+        put_ready(pool, s, m);
+    } else { /* requests will tell why */
         pool->counts.n_failed++;
         pool->retry_at_ns = platform_clock_ns() + RETRY_NS;
-        return;
     }
-    push(&s->ready, m);
-    pool->counts.n_made++;
-    pool->counts.n_ready++;
-    s->is_filling = ++s->n_ready < s->n_target;
-    s->was_full = s->was_full || !s->is_filling;
+}
+
+static void warm(engine_pool *pool, shelf *s) {
+    unsigned warmth = wanted_warmth(pool, s);
+    engine_machine *m = take_ready(pool, s, warmth);
+    warmth = m->warmth == ENGINE_COLD ? ENGINE_WARM_FOR_TEXT : warmth; /* one after the other */
+    uint64_t memory_bytes = warmth == ENGINE_WARM_FOR_PASS ? s->pass_bytes : s->memory_bytes;
+    platform_mutex_unlock(&pool->lock);
+    tars_status status = engine_warm_up(m, pool->snapshot, (engine_warmth)warmth, memory_bytes,
+                                        &pool->is_closing, NULL);
+    platform_mutex_lock(&pool->lock);
+    if (status == TARS_OK) {
+        pool->counts.n_warmed++;
+        m->warmth = warmth;
+        put_ready(pool, s, m);
+    } else { /* as with a model of another kind: the others stay as they are */
+        pool->counts.n_failed++;
+        pool->warmest = warmth - 1;
+        bury(pool, m);
+    }
 }
 
 static void destroy_one(engine_pool *pool) {
@@ -195,23 +202,31 @@ static void destroy_one(engine_pool *pool) {
     pool->counts.n_destroyed++;
 }
 
+static void rest(engine_pool *pool, uint64_t now_ns, uint64_t wait_ns) {
+    if (now_ns < pool->retry_at_ns && pool->retry_at_ns - now_ns < wait_ns) {
+        wait_ns = pool->retry_at_ns - now_ns;
+    }
+    (void)platform_condition_wait(&pool->news, &pool->lock, wait_ns);
+}
+
+/* What a request may be waiting for comes first, what only makes the next ones quicker last. */
 static void work(void *argument) {
     engine_pool *pool = argument;
     platform_mutex_lock(&pool->lock);
-    while (!pool->is_closing) {
+    while (!atomic_load(&pool->is_closing)) {
         uint64_t now_ns = platform_clock_ns();
         uint64_t wait_ns = age(pool, now_ns);
-        shelf *s = hungriest(pool, now_ns);
-        bool is_urgent = s && s->n_ready == 0;
-        if (pool->buried && (!is_urgent || pool->counts.n_buried > MOST_BURIED / 2)) {
+        shelf *hungry = find_hungry(pool, now_ns);
+        bool is_urgent = hungry && hungry->n_ready == 0 && pool->counts.n_buried < MOST_BURIED / 2;
+        shelf *cold = find_cold(pool);
+        if (pool->buried && !is_urgent) {
             destroy_one(pool);
-        } else if (s) {
-            fill(pool, s);
+        } else if (hungry) {
+            fill(pool, hungry);
+        } else if (cold) {
+            warm(pool, cold);
         } else {
-            if (now_ns < pool->retry_at_ns && pool->retry_at_ns - now_ns < wait_ns) {
-                wait_ns = pool->retry_at_ns - now_ns;
-            }
-            (void)platform_condition_wait(&pool->news, &pool->lock, wait_ns);
+            rest(pool, now_ns, wait_ns);
         }
     }
     platform_mutex_unlock(&pool->lock);
@@ -237,6 +252,8 @@ tars_status engine_pool_create(const engine_snapshot *snapshot, const engine_poo
     }
     pool->snapshot = snapshot;
     pool->options = *options;
+    pool->n_cpus = platform_cpu_count();
+    pool->warmest = options->warms && snapshot->model ? ENGINE_WARM_FOR_PASS : ENGINE_COLD;
     return TARS_OK;
 }
 
@@ -245,14 +262,14 @@ void engine_pool_destroy(engine_pool *pool) {
         return;
     }
     platform_mutex_lock(&pool->lock);
-    pool->is_closing = true;
+    atomic_store(&pool->is_closing, 1);
     platform_condition_wake_all(&pool->news);
     platform_mutex_unlock(&pool->lock);
     if (pool->has_thread) {
         platform_thread_join(&pool->thread);
     }
     for (unsigned i = 0; i < ENGINE_MAX_WORKERS; i++) {
-        for (engine_machine *m; (m = take_ready(pool, &pool->shelves[i]));) {
+        for (engine_machine *m; (m = take_ready(pool, &pool->shelves[i], ENGINE_WARMTHS));) {
             engine_machine_destroy(m);
         }
     }
@@ -262,24 +279,30 @@ void engine_pool_destroy(engine_pool *pool) {
     free(pool);
 }
 
-static shelf *shelf_for(engine_pool *pool, unsigned n_workers) {
+static shelf *shelf_for(engine_pool *pool, const engine_wish *wish) {
     unsigned most = pool->snapshot->most_workers;
-    unsigned n = n_workers < 1 ? 1 : n_workers > most ? most : n_workers;
+    unsigned n = wish->n_workers < 1 ? 1 : wish->n_workers > most ? most : wish->n_workers;
     return &pool->shelves[n - 1];
 }
 
 /* A request came for the shelf; under the lock. */
-static void ask(engine_pool *pool, shelf *s, uint64_t memory_bytes) {
+static void ask(engine_pool *pool, shelf *s, const engine_wish *wish) {
     s->last_asked_ns = platform_clock_ns();
-    s->memory_bytes = memory_bytes;
+    s->memory_bytes = wish->memory_bytes;
+    if (wish->computes) {
+        s->pass_bytes = wish->memory_bytes;
+    }
+    s->warmth = wish->computes || s->warmth == ENGINE_WARM_FOR_PASS ? ENGINE_WARM_FOR_PASS
+                                                                    : ENGINE_WARM_FOR_TEXT;
     if (s->n_target == 0) {
         s->n_target = pool->options.n_target;
     }
 }
 
-static engine_machine *find(engine_pool *pool, shelf *s, uint64_t memory_bytes) {
-    ask(pool, s, memory_bytes);
-    engine_machine *m = take_ready(pool, s);
+static engine_machine *find(engine_pool *pool, const engine_wish *wish) {
+    shelf *s = shelf_for(pool, wish);
+    ask(pool, s, wish);
+    engine_machine *m = take_ready(pool, s, ENGINE_WARMTHS);
     pool->counts.n_taken++;
     pool->counts.n_found += m != NULL;
     if (pool->counts.n_taken <= pool->options.n_patient && !pool->has_thread) {
@@ -298,13 +321,25 @@ static engine_machine *find(engine_pool *pool, shelf *s, uint64_t memory_bytes) 
     return m;
 }
 
-tars_status engine_pool_take(engine_pool *pool, unsigned n_workers, uint64_t memory_bytes,
-                             engine_machine **out, tars_error *err) {
+static void count_busy(engine_pool *pool, const engine_machine *m, bool is_given) {
+    unsigned n = engine_machine_workers(m);
+    pool->n_busy = is_given ? pool->n_busy + n : pool->n_busy - n;
+}
+
+tars_status engine_pool_take(engine_pool *pool, const engine_wish *wish, engine_machine **out,
+                             tars_error *err) {
     platform_mutex_lock(&pool->lock);
-    *out = find(pool, shelf_for(pool, n_workers), memory_bytes);
+    *out = find(pool, wish);
     platform_mutex_unlock(&pool->lock);
-    return *out ? TARS_OK
-                : engine_machine_create(pool->snapshot, n_workers, memory_bytes, out, err);
+    tars_status status =
+        *out ? TARS_OK
+             : engine_machine_create(pool->snapshot, wish->n_workers, wish->memory_bytes, out, err);
+    if (status == TARS_OK) {
+        platform_mutex_lock(&pool->lock);
+        count_busy(pool, *out, true);
+        platform_mutex_unlock(&pool->lock);
+    }
+    return status;
 }
 
 void engine_pool_give_up(engine_pool *pool, engine_machine *m) {
@@ -312,6 +347,7 @@ void engine_pool_give_up(engine_pool *pool, engine_machine *m) {
         return;
     }
     platform_mutex_lock(&pool->lock);
+    count_busy(pool, m, false);
     bool is_taken = pool->has_thread && pool->counts.n_buried < MOST_BURIED;
     if (is_taken) {
         bury(pool, m);
@@ -323,11 +359,11 @@ void engine_pool_give_up(engine_pool *pool, engine_machine *m) {
     }
 }
 
-tars_status engine_pool_warm(engine_pool *pool, unsigned n_workers, uint64_t memory_bytes,
-                             unsigned count, tars_error *err) {
+tars_status engine_pool_warm(engine_pool *pool, const engine_wish *wish, unsigned count,
+                             tars_error *err) {
     platform_mutex_lock(&pool->lock);
-    shelf *s = shelf_for(pool, n_workers);
-    ask(pool, s, memory_bytes);
+    shelf *s = shelf_for(pool, wish);
+    ask(pool, s, wish);
     count = count < pool->options.n_most ? count : pool->options.n_most;
     s->n_target = count > s->n_target ? count : s->n_target;
     s->is_filling = s->n_ready < s->n_target;
@@ -342,5 +378,8 @@ tars_status engine_pool_warm(engine_pool *pool, unsigned n_workers, uint64_t mem
 void engine_pool_count(engine_pool *pool, engine_pool_counts *out) {
     platform_mutex_lock(&pool->lock);
     *out = pool->counts;
+    for (unsigned i = 0; i < ENGINE_MAX_WORKERS; i++) {
+        out->n_cold += n_colder(pool, &pool->shelves[i]);
+    }
     platform_mutex_unlock(&pool->lock);
 }

@@ -28,6 +28,7 @@ static inline size_t engine_model_slot_bytes(const platform_mapping *mapping) {
 typedef struct engine_snapshot {
     const vmm_functions *vmm;
     const platform_mapping *model; /* or NULL */
+    uint32_t n_vocab;              /* of the model */
     char isa[16];                  /* its kernels */
     unsigned most_workers;
     uint8_t *code;          /* ENGINE_LARGE_BYTES, read-only */

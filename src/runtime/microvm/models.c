@@ -85,11 +85,11 @@ static tars_status get_pool(microvm_image *i, const char *isa, engine_pool **out
 
 static tars_status microvm_warm(void *image, const runtime_limits *limits, unsigned count,
                                 tars_error *err) {
+    const engine_wish wish = {
+        .n_workers = limits->n_threads, .computes = true, .memory_bytes = limits->memory_bytes};
     engine_pool *pool = NULL;
     tars_status status = get_pool(image, "", &pool, err);
-    return status == TARS_OK
-               ? engine_pool_warm(pool, limits->n_threads, limits->memory_bytes, count, err)
-               : status;
+    return status == TARS_OK ? engine_pool_warm(pool, &wish, count, err) : status;
 }
 
 static tars_status microvm_spawn(void *image, const runtime_limits *limits,
@@ -110,23 +110,27 @@ static void leave_machine(microvm_instance *i) {
 }
 
 /* Passes over weights are what several processors share. */
-static unsigned workers_for(const microvm_instance *i, const guest_client *client) {
+static engine_wish wish_for(const microvm_instance *i, const guest_client *client) {
     wire_kind kind = client->kind->request;
-    return kind == WIRE_REQUEST || kind == WIRE_EMBED ? i->limits.n_threads : 1;
+    bool computes = kind == WIRE_REQUEST || kind == WIRE_EMBED;
+    return (engine_wish){.n_workers = computes ? i->limits.n_threads : 1,
+                         .computes = computes,
+                         .memory_bytes = i->limits.memory_bytes};
 }
 
 static tars_status have_machine(microvm_instance *i, const guest_client *client, tars_error *err) {
-    unsigned n_workers = workers_for(i, client);
+    const engine_wish wish = wish_for(i, client);
     engine_pool *pool = NULL;
     tars_status status =
         get_pool(i->image, client->request.isa ? client->request.isa : "", &pool, err);
-    bool fits = pool == i->pool && i->machine && engine_machine_workers(i->machine) == n_workers;
+    bool fits =
+        pool == i->pool && i->machine && engine_machine_workers(i->machine) == wish.n_workers;
     if (status != TARS_OK || fits) {
         return status;
     }
     leave_machine(i);
     i->pool = pool;
-    return engine_pool_take(pool, n_workers, i->limits.memory_bytes, &i->machine, err);
+    return engine_pool_take(pool, &wish, &i->machine, err);
 }
 
 static tars_status serve(microvm_instance *i, guest_client *client, engine_usage *usage,
