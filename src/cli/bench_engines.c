@@ -22,6 +22,10 @@ enum {
 static const uint64_t REQUEST_LIMIT_NS = UINT64_C(60) * 1000000000;
 static const uint64_t POOL_LIMIT_NS = UINT64_C(60) * 1000000000;
 
+static const engine_wish text_wish = {.n_workers = 1, .memory_bytes = SMALL_BYTES};
+static const engine_wish token_wish = {
+    .n_workers = 1, .computes = true, .memory_bytes = ANSWER_BYTES};
+
 typedef struct engines {
     client *session;
     const bench_plan *plan;
@@ -159,7 +163,7 @@ enum { STEP_CLONE, STEP_START, STEP_FIRST, STEP_RESET, STEP_AGAIN, STEP_DESTROY,
 static tars_status one_life(const engines *e, asked *a, double out[N_STEPS], tars_error *err) {
     engine_machine *m;
     uint64_t at_ns[N_STEPS + 1] = {platform_clock_ns()};
-    tars_status status = engine_machine_create(e->snapshot, 1, SMALL_BYTES, &m, err);
+    tars_status status = engine_machine_create(e->snapshot, &text_wish, &m, err);
     at_ns[1] = platform_clock_ns();
     if (status == TARS_OK) {
         status = serve_text(e, m, a, err);
@@ -238,7 +242,7 @@ static tars_status measure_weights(engines *e, asked *a, tars_error *err) {
     for (unsigned i = 0; i < count; i++) {
         engine_machine *m;
         double first, second;
-        tars_status status = engine_machine_create(e->snapshot, 1, ANSWER_BYTES, &m, err);
+        tars_status status = engine_machine_create(e->snapshot, &token_wish, &m, err);
         if (status == TARS_OK) {
             status = two_passes(e, m, a, &first, &second, err);
         }
@@ -276,7 +280,7 @@ static tars_status create_crowd(engines *e, engine_machine *crowd[N_CROWD], tars
     tars_status status = TARS_OK;
     for (unsigned i = 0; i < N_CROWD && status == TARS_OK; i++) {
         uint64_t begin_ns = platform_clock_ns();
-        status = engine_machine_create(e->snapshot, 1, SMALL_BYTES, &crowd[i], err);
+        status = engine_machine_create(e->snapshot, &text_wish, &crowd[i], err);
         e->samples[0][i] = us(begin_ns, platform_clock_ns());
     }
     return status;
@@ -298,9 +302,6 @@ static tars_status rest_crowd(engine_machine *crowd[N_CROWD], tars_error *err) {
     tars_status status = TARS_OK;
     for (unsigned i = 0; i < N_CROWD && status == TARS_OK; i++) {
         status = reset(crowd[i], err);
-        if (status == TARS_OK) {
-            status = engine_machine_rest(crowd[i], SMALL_BYTES, err);
-        }
     }
     return status;
 }
@@ -380,9 +381,7 @@ static tars_status take_from_pool(engines *e, engine_pool *pool, const engine_wi
 
 static tars_status measure_pool(engines *e, bool warms, bool computes, const char *name, asked *a,
                                 tars_error *err) {
-    const engine_wish wish = {.n_workers = 1,
-                              .computes = computes,
-                              .memory_bytes = computes ? ANSWER_BYTES : SMALL_BYTES};
+    const engine_wish *wish = computes ? &token_wish : &text_wish;
     unsigned most = computes ? MOST_PASSES : BENCH_MAX_SAMPLES;
     unsigned count = e->plan->count < most ? e->plan->count : most;
     engine_pool_options options = engine_pool_defaults;
@@ -390,7 +389,7 @@ static tars_status measure_pool(engines *e, bool warms, bool computes, const cha
     engine_pool *pool;
     tars_status status = engine_pool_create(e->snapshot, &options, &pool, err);
     if (status == TARS_OK) {
-        status = take_from_pool(e, pool, &wish, count, a, err);
+        status = take_from_pool(e, pool, wish, count, a, err);
     }
     if (status == TARS_OK) {
         bench_add_result(e->report, name, "us", e->samples[0], count, 1);

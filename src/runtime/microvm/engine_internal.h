@@ -23,8 +23,11 @@ struct engine_machine {
     vmm_machine *vm;
     uint8_t *data; /* a copy of the snapshot's */
     pages pages;   /* in it */
-    void *scratch; /* in its slot: clean whenever no request was served since */
-    size_t scratch_bytes;
+    /* The memory of requests. The first large page is in small ones: the rings, and what little
+     * texts need. */
+    void *scratch;
+    void *more; /* behind it, in large pages, or NULL */
+    size_t more_bytes;
     unsigned n_workers;
     engine_processor *processors;
     atomic_uint orders;     /* gate: grows with each order */

@@ -5,7 +5,7 @@
 
 #include <stdlib.h>
 
-enum { MOST_BURIED = 100 };
+enum { MOST_BURIED = 16 };
 static const uint64_t RETRY_NS = 1000000000; /* after one could not be made */
 
 const engine_pool_options engine_pool_defaults = {
@@ -21,11 +21,11 @@ const engine_pool_options engine_pool_defaults = {
 typedef struct shelf {
     engine_machine *ready[ENGINE_WARMTHS];
     unsigned n_ready, n_target;
-    bool is_filling;       /* from low water until the target is reached */
-    bool was_full;         /* since the target was set */
-    unsigned warmth;       /* that its machines shall have */
-    uint64_t memory_bytes; /* that the last request asked for */
-    uint64_t pass_bytes;   /* that the last one asked for which computes */
+    bool is_filling;     /* from low water until the target is reached */
+    bool was_full;       /* since the target was set */
+    unsigned warmth;     /* that its machines shall have */
+    engine_wish wish;    /* of the last request */
+    uint64_t pass_bytes; /* that the last one asked for which computes */
     uint64_t last_asked_ns;
 } shelf;
 
@@ -158,11 +158,10 @@ static shelf *find_cold(engine_pool *pool) {
  */
 
 static void fill(engine_pool *pool, shelf *s) {
-    unsigned n_workers = (unsigned)(s - pool->shelves) + 1;
-    uint64_t memory_bytes = s->memory_bytes;
+    const engine_wish wish = s->wish;
     engine_machine *m = NULL;
     platform_mutex_unlock(&pool->lock);
-    tars_status status = engine_machine_create(pool->snapshot, n_workers, memory_bytes, &m, NULL);
+    tars_status status = engine_machine_create(pool->snapshot, &wish, &m, NULL);
     platform_mutex_lock(&pool->lock);
     if (status == TARS_OK) {
         pool->counts.n_made++;
@@ -176,8 +175,7 @@ static void fill(engine_pool *pool, shelf *s) {
 static void warm(engine_pool *pool, shelf *s) {
     unsigned warmth = wanted_warmth(pool, s);
     engine_machine *m = take_ready(pool, s, warmth);
-    warmth = m->warmth == ENGINE_COLD ? ENGINE_WARM_FOR_TEXT : warmth; /* one after the other */
-    uint64_t memory_bytes = warmth == ENGINE_WARM_FOR_PASS ? s->pass_bytes : s->memory_bytes;
+    uint64_t memory_bytes = warmth == ENGINE_WARM_FOR_PASS ? s->pass_bytes : s->wish.memory_bytes;
     platform_mutex_unlock(&pool->lock);
     tars_status status = engine_warm_up(m, pool->snapshot, (engine_warmth)warmth, memory_bytes,
                                         &pool->is_closing, NULL);
@@ -280,15 +278,13 @@ void engine_pool_destroy(engine_pool *pool) {
 }
 
 static shelf *shelf_for(engine_pool *pool, const engine_wish *wish) {
-    unsigned most = pool->snapshot->most_workers;
-    unsigned n = wish->n_workers < 1 ? 1 : wish->n_workers > most ? most : wish->n_workers;
-    return &pool->shelves[n - 1];
+    return &pool->shelves[engine_machine_workers(pool->snapshot, wish) - 1];
 }
 
 /* A request came for the shelf; under the lock. */
 static void ask(engine_pool *pool, shelf *s, const engine_wish *wish) {
     s->last_asked_ns = platform_clock_ns();
-    s->memory_bytes = wish->memory_bytes;
+    s->wish = *wish;
     if (wish->computes) {
         s->pass_bytes = wish->memory_bytes;
     }
@@ -322,7 +318,7 @@ static engine_machine *find(engine_pool *pool, const engine_wish *wish) {
 }
 
 static void count_busy(engine_pool *pool, const engine_machine *m, bool is_given) {
-    unsigned n = engine_machine_workers(m);
+    unsigned n = m->n_workers;
     pool->n_busy = is_given ? pool->n_busy + n : pool->n_busy - n;
 }
 
@@ -331,9 +327,7 @@ tars_status engine_pool_take(engine_pool *pool, const engine_wish *wish, engine_
     platform_mutex_lock(&pool->lock);
     *out = find(pool, wish);
     platform_mutex_unlock(&pool->lock);
-    tars_status status =
-        *out ? TARS_OK
-             : engine_machine_create(pool->snapshot, wish->n_workers, wish->memory_bytes, out, err);
+    tars_status status = *out ? TARS_OK : engine_machine_create(pool->snapshot, wish, out, err);
     if (status == TARS_OK) {
         platform_mutex_lock(&pool->lock);
         count_busy(pool, *out, true);

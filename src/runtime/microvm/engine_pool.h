@@ -27,13 +27,6 @@ typedef struct engine_pool_options {
 } engine_pool_options;
 extern const engine_pool_options engine_pool_defaults;
 
-/* What a request needs. */
-typedef struct engine_wish {
-    unsigned n_workers; /* processors, 1 to the snapshot's most */
-    bool computes;      /* it passes over the weights */
-    uint64_t memory_bytes;
-} engine_wish;
-
 typedef struct engine_pool_counts {
     uint64_t n_taken, n_found;  /* machines that were asked for, that were ready then */
     uint64_t n_made, n_warmed;  /* by the thread */

@@ -378,6 +378,7 @@ static tars_status keep(boot *b, tars_error *err) {
         status = error_set(err, TARS_FAILED, "the engine's random bytes lie where they cannot");
     }
     if (status == TARS_OK) {
+        b->s->ticks_per_ms = b->s->vmm->ticks_per_ms(b->processor);
         status = b->s->vmm->save(b->processor, &b->s->state, err);
     }
     if (status == TARS_OK) {

@@ -16,7 +16,8 @@ enum {
     ENGINE_SLOT_DATA,
     ENGINE_SLOT_SYSTEM,
     ENGINE_SLOT_MODEL,
-    ENGINE_SLOT_SCRATCH
+    ENGINE_SLOT_SCRATCH, /* its first large page; the rest: */
+    ENGINE_SLOT_MORE
 };
 enum { ENGINE_DATA_BYTES = ENGINE_DATA_END - ENGINE_DATA };
 
@@ -36,9 +37,10 @@ typedef struct engine_snapshot {
     pages layout;           /* of the system area; without memory */
     vmm_state *state;       /* of the first processor */
     engine_ready ready;
-    uint64_t random_at;   /* address of the random bytes that the program was started with */
-    uint64_t state_bytes; /* of the guest's own state */
-    uint64_t boot_ns;     /* that this took */
+    uint64_t ticks_per_ms; /* of the processors' time-stamp counter */
+    uint64_t random_at;    /* address of the random bytes that the program was started with */
+    uint64_t state_bytes;  /* of the guest's own state */
+    uint64_t boot_ns;      /* that this took */
 } engine_snapshot;
 
 /* `isa`: the kernels that it must take, or "" for its best. UNAVAILABLE where there are no

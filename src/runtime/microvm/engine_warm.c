@@ -96,5 +96,5 @@ tars_status engine_warm_up(engine_machine *m, const engine_snapshot *snapshot, e
         status = engine_machine_reset(m, &usage, err);
     }
     free(w);
-    return status == TARS_OK ? engine_machine_rest(m, memory_bytes, err) : status;
+    return status;
 }

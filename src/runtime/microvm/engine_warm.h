@@ -12,8 +12,8 @@ typedef enum engine_warmth {
     ENGINE_WARMTHS
 } engine_warmth;
 
-/* Makes a new or reset machine warm, within so many bytes of memory; afterwards it is as new and
- * has kept none of them. When that fails, or *is_over became 1, the machine is not used again. */
+/* Makes a new or reset machine warm, within so many bytes of memory; afterwards it is reset. When
+ * that fails, or *is_over became 1, the machine is not used again. */
 tars_status engine_warm_up(engine_machine *m, const engine_snapshot *snapshot, engine_warmth warmth,
                            uint64_t memory_bytes, const atomic_uint *is_over, tars_error *err);
 

@@ -111,8 +111,7 @@ static void leave_machine(microvm_instance *i) {
 
 /* Passes over weights are what several processors share. */
 static engine_wish wish_for(const microvm_instance *i, const guest_client *client) {
-    wire_kind kind = client->kind->request;
-    bool computes = kind == WIRE_REQUEST || kind == WIRE_EMBED;
+    bool computes = engine_machine_computes(client->kind->request);
     return (engine_wish){.n_workers = computes ? i->limits.n_threads : 1,
                          .computes = computes,
                          .memory_bytes = i->limits.memory_bytes};
@@ -123,8 +122,7 @@ static tars_status have_machine(microvm_instance *i, const guest_client *client,
     engine_pool *pool = NULL;
     tars_status status =
         get_pool(i->image, client->request.isa ? client->request.isa : "", &pool, err);
-    bool fits =
-        pool == i->pool && i->machine && engine_machine_workers(i->machine) == wish.n_workers;
+    bool fits = pool == i->pool && i->machine && engine_machine_suits(i->machine, &wish);
     if (status != TARS_OK || fits) {
         return status;
     }
