@@ -290,8 +290,10 @@ const verb verb_bench = {
         "Measures a model: a long prompt, an answer, and a process of its own from its start until "
         "it is ready and until the first token of an answer to 32 tokens, with its private memory; "
         "or the start of fresh instances in WebAssembly, of a small program and of the engine over "
-        "the model, with the memory of 200 and of 50 of them at once. "
-        "p95 is what 95 of 100 samples reach or better.",
+        "the model, with the memory of 200 and of 50 of them at once; or the same in micro-VMs "
+        "(start --runtime microvm), each step of them by itself, and what their pool makes of it. "
+        "p95 is what 95 of 100 samples reach or better. What cannot be measured here is named with "
+        "the reason.",
     .arguments = {{.name = "KIND",
                    .kind = ARGUMENT_CHOICE,
                    .choices = bench_kinds,
@@ -300,7 +302,8 @@ const verb verb_bench = {
     .uses = {{&bench_set, 0}},
     .examples = {{"tars bench llm --model smollm2 --threads 1,2", "with one and with two threads"},
                  {"tars bench start --model smollm2 --count 1000",
-                  "starts of programs and engines in WebAssembly"}},
+                  "starts of programs and engines in WebAssembly"},
+                 {"tars bench start --runtime microvm --count 1000", "in micro-VMs"}},
     .values_bytes = sizeof(bench_values),
     .run = run_bench,
 };
