@@ -94,7 +94,8 @@ ENGINE_UNCHECKED int main(int n_arguments, char **arguments) {
     }
     (void)engine_call(ENGINE_CALL_READY, (uint64_t)(uintptr_t)&ready, 0);
     engine_renew_checks();
-    arena_init(&memory, area + 1, (size_t)engine_own.scratch_bytes - sizeof *area);
+    arena_init(&memory, (uint8_t *)area + engine_own.memory_at,
+               (size_t)(engine_own.scratch_bytes - engine_own.memory_at));
     engine_team_start((unsigned)engine_own.n_workers, engine_own.ticks_per_ms);
     (void)serve_requests(g, &err);
     __builtin_trap(); /* a machine is ended by its host */

@@ -11,7 +11,8 @@
 #include <time.h>
 
 struct vmm_machine {
-    int system, vm;
+    int system; /* /dev/kvm, that all machines share */
+    int vm;
     unsigned n_processors; /* ever */
 };
 

@@ -116,11 +116,12 @@ static bool scan(uint64_t start, uint64_t *end, page_region regions[MAX_REGIONS]
     return true;
 }
 
-/* False: it has to be dropped. */
-static bool write_back(const platform_snapshot *snapshot, uint8_t *copy, size_t *n_written) {
+/* Writes pages as `original` (NULL: zeros) has them. False: all have to be dropped. */
+static bool write_back(const uint8_t *original, uint8_t *copy, size_t size_bytes,
+                       size_t *n_written) {
     page_region regions[MAX_REGIONS];
     uint64_t base = (uint64_t)(uintptr_t)copy;
-    uint64_t last = base + snapshot->size_bytes;
+    uint64_t last = base + size_bytes;
     size_t total_bytes = 0;
     for (uint64_t at = base; at < last;) {
         uint64_t end = last;
@@ -135,7 +136,11 @@ static bool write_back(const platform_snapshot *snapshot, uint8_t *copy, size_t 
             if (total_bytes > MAX_KEPT_BYTES) {
                 return false;
             }
-            memcpy(copy + offset, (const uint8_t *)snapshot->bytes + offset, length);
+            if (original) {
+                memcpy(copy + offset, original + offset, length);
+            } else {
+                memset(copy + offset, 0, length);
+            }
         }
         at = end;
     }
@@ -143,18 +148,31 @@ static bool write_back(const platform_snapshot *snapshot, uint8_t *copy, size_t 
     return true;
 }
 
-tars_status platform_snapshot_restore(const platform_snapshot *snapshot, void *copy,
-                                      size_t *n_written, tars_error *err) {
+static tars_status restore(const void *original, void *copy, size_t size_bytes, size_t *n_written,
+                           tars_error *err) {
     size_t n = 0;
     (void)pthread_once(&pagemap_once, open_pagemap);
-    bool done = pagemap >= 0 && write_back(snapshot, copy, &n);
+    bool done = pagemap >= 0 && write_back(original, copy, size_bytes, &n);
     if (n_written) {
         *n_written = done ? n : 0;
     }
-    if (!done && madvise(copy, snapshot->size_bytes, MADV_DONTNEED) != 0) {
-        return platform_fail(err, errno, NULL, "cannot drop the pages of a copy");
+    if (!done && madvise(copy, size_bytes, MADV_DONTNEED) != 0) {
+        return platform_fail(err, errno, NULL, "cannot drop pages");
     }
     return TARS_OK;
+}
+
+tars_status platform_snapshot_restore(const platform_snapshot *snapshot, void *copy,
+                                      size_t *n_written, tars_error *err) {
+    return restore(snapshot->bytes, copy, snapshot->size_bytes, n_written, err);
+}
+
+tars_status platform_zero(void *memory, size_t size_bytes, tars_error *err) {
+    return restore(NULL, memory, size_bytes, NULL, err);
+}
+
+void platform_prefer_small_pages(void *memory, size_t size_bytes) {
+    (void)madvise(memory, size_bytes, MADV_NOHUGEPAGE); /* large ones serve too */
 }
 
 tars_status platform_freeze(void *memory, size_t size_bytes, tars_error *err) {

@@ -23,8 +23,11 @@ struct engine_machine {
     vmm_machine *vm;
     uint8_t *data; /* a copy of the snapshot's */
     pages pages;   /* in it */
+    /* The memory of requests. The first large page is in small ones: the rings, and what little
+     * texts need. */
     void *scratch;
-    size_t scratch_bytes;
+    void *more; /* behind it, in large pages, or NULL */
+    size_t more_bytes;
     unsigned n_workers;
     engine_processor *processors;
     atomic_uint orders;     /* gate: grows with each order */
@@ -39,6 +42,8 @@ struct engine_machine {
     tars_error error;
     atomic_uint n_begun; /* gate: threads that are ready for orders */
     bool is_prepared, was_used, is_spoilt;
+    engine_machine *next; /* of those that the pool has */
+    unsigned warmth;      /* in the pool: what it has touched */
 };
 
 /* The thread of a processor. */

@@ -377,6 +377,7 @@ static tars_status keep(boot *b, tars_error *err) {
         status = error_set(err, TARS_FAILED, "the engine's random bytes lie where they cannot");
     }
     if (status == TARS_OK) {
+        b->s->ticks_per_ms = b->s->vmm->ticks_per_ms(b->processor);
         status = b->s->vmm->save(b->processor, &b->s->state, err);
     }
     if (status == TARS_OK) {
@@ -444,6 +445,7 @@ static tars_status size_state(engine_snapshot *s, tars_error *err) {
     pack_view view;
     tars_status status = pack_open_again(s->model->bytes, s->model->size_bytes, &view, err);
     if (status == TARS_OK) {
+        s->n_vocab = view.hparams->n_vocab;
         s->state_bytes += model_memory_bytes(&view);
         if (s->state_bytes > ENGINE_DATA_BYTES / 4) {
             status = error_set(err, TARS_UNAVAILABLE,
