@@ -32,6 +32,7 @@ typedef struct boot {
     linux_context *calls;
     uint64_t thread_base;
     uint64_t stack_pointer;
+    const engine_boot_program *program;
     const char *isa;
     wire_port port;
     bool has_greeted; /* the guest did */
@@ -112,8 +113,7 @@ static tars_status load(boot *b, uint64_t *entry, tars_error *err) {
                        .environment = environment,
                        .program = "/engine",
                        .stack_bytes = BOOT_STACK_BYTES};
-    tars_status status =
-        elf_read(engine_program, (size_t)engine_program_bytes, "the engine", &image, err);
+    tars_status status = elf_read(b->program->bytes, b->program->length, "the engine", &image, err);
     if (status == TARS_OK) {
         status = elf_load(&image, &b->space, err);
     }
@@ -330,8 +330,9 @@ static tars_status run(boot *b, tars_error *err) {
         if (status == TARS_OK) {
             status = take_exit(b, &e);
         }
-        if (status == TARS_OK && platform_clock_ns() - begin_ns > LIMIT_NS) {
-            status = error_set(err, TARS_TIMEOUT, "the engine did not become ready in 30 s");
+        if (status == TARS_OK && platform_clock_ns() - begin_ns > b->program->limit_ns) {
+            status = error_set(err, TARS_TIMEOUT, "the engine did not become ready in %llu ms",
+                               (unsigned long long)(b->program->limit_ns / 1000000));
         }
     }
     return status;
@@ -408,8 +409,9 @@ static void finish(boot *b) {
     }
 }
 
-static tars_status prepare(engine_snapshot *s, const char *isa, tars_error *err) {
-    boot b = {.s = s, .isa = isa, .err = err};
+static tars_status prepare(engine_snapshot *s, const engine_boot_program *program, const char *isa,
+                           tars_error *err) {
+    boot b = {.s = s, .program = program, .isa = isa, .err = err};
     const linux_machine own = {
         .user = &b, .set_thread_base = set_thread_base, .get_thread_base = get_thread_base};
     const linux_options options = {.space = &b.space,
@@ -418,7 +420,7 @@ static tars_status prepare(engine_snapshot *s, const char *isa, tars_error *err)
                                    .input = PLATFORM_NO_HANDLE,
                                    .output_bytes = PAGE_BYTES,
                                    .stack_bytes = BOOT_STACK_BYTES,
-                                   .deadline_ns = platform_clock_ns() + LIMIT_NS};
+                                   .deadline_ns = platform_clock_ns() + program->limit_ns};
     tars_status status = make_memory(&b, err);
     if (status == TARS_OK) {
         status = linux_create(&options, &b.calls, err);
@@ -458,13 +460,22 @@ static tars_status size_state(engine_snapshot *s, tars_error *err) {
 
 tars_status engine_snapshot_create(const platform_mapping *mapping, const char *isa,
                                    unsigned most_workers, engine_snapshot **out, tars_error *err) {
-    uint64_t begin_ns = platform_clock_ns();
+    const engine_boot_program engine = {engine_program, (size_t)engine_program_bytes, LIMIT_NS};
     *out = NULL;
-    if (engine_program_bytes == 0) {
+    if (engine.length == 0) {
         error_set(err, TARS_UNAVAILABLE,
                   "runtime microvm is unavailable: this tars was built without its engine");
         return error_hint(err, "build on x86-64 with the static C library (libc6-dev) there");
     }
+    return engine_snapshot_create_from(&engine, mapping, isa, most_workers, out, err);
+}
+
+tars_status engine_snapshot_create_from(const engine_boot_program *program,
+                                        const platform_mapping *mapping, const char *isa,
+                                        unsigned most_workers, engine_snapshot **out,
+                                        tars_error *err) {
+    uint64_t begin_ns = platform_clock_ns();
+    *out = NULL;
     tars_status status = machine_probe(err);
     if (status != TARS_OK) {
         return status;
@@ -481,7 +492,7 @@ tars_status engine_snapshot_create(const platform_mapping *mapping, const char *
     s->data.handle = PLATFORM_NO_HANDLE;
     status = size_state(s, err);
     if (status == TARS_OK) {
-        status = prepare(s, isa, err);
+        status = prepare(s, program, isa, err);
     }
     s->boot_ns = platform_clock_ns() - begin_ns;
     if (status != TARS_OK) {

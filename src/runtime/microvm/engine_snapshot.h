@@ -45,6 +45,17 @@ typedef struct engine_snapshot {
  * refused for. */
 tars_status engine_snapshot_create(const platform_mapping *mapping, const char *isa,
                                    unsigned most_workers, engine_snapshot **out, tars_error *err);
+/* The same with another program in the place of the engine, as a model could make of it that took
+ * it over. TIMEOUT when it is not ready after limit_ns. */
+typedef struct engine_boot_program {
+    const uint8_t *bytes; /* an ELF file; borrowed for the call */
+    size_t length;
+    uint64_t limit_ns;
+} engine_boot_program;
+tars_status engine_snapshot_create_from(const engine_boot_program *program,
+                                        const platform_mapping *mapping, const char *isa,
+                                        unsigned most_workers, engine_snapshot **out,
+                                        tars_error *err);
 void engine_snapshot_destroy(engine_snapshot *snapshot);
 
 #endif
