@@ -22,6 +22,7 @@ struct vmm_processor {
     vmm_registers registers;
     uint64_t dirty; /* KVM_SYNC_X86_… that the next run takes besides the general registers */
     bool hides_time;
+    bool was_started;     /* it may hold what a program left there */
     pthread_mutex_t lock; /* of the next two, which kick reads */
     bool is_attached;
     pthread_t thread;

@@ -189,6 +189,20 @@ static tars_status set_call_entry(const vmm_processor *p, const vmm_tables *t, t
                : kvm_fail(err, "cannot set where SYSCALL leads");
 }
 
+/* What a program may have left in registers that are not set by each start. */
+static tars_status forget(const vmm_processor *p, tars_error *err) {
+    /* legacy state as FNINIT and the manuals' reset leave it; no bits for the rest: all zero */
+    static struct kvm_xsave vectors = {
+        .region = {[0] = 0x037F, [6] = 0x1F80, [128] = 3 /* x87 and SSE */}};
+    static struct kvm_debugregs debug = {.dr6 = 0xFFFF0FF0, .dr7 = 0x400};
+    static struct kvm_vcpu_events events = {.flags = KVM_VCPUEVENT_VALID_NMI_PENDING |
+                                                     KVM_VCPUEVENT_VALID_SHADOW};
+    bool done = kvm_ioctl(p->cpu, KVM_SET_XSAVE, &vectors) == 0 &&
+                kvm_ioctl(p->cpu, KVM_SET_DEBUGREGS, &debug) == 0 &&
+                kvm_ioctl(p->cpu, KVM_SET_VCPU_EVENTS, &events) == 0;
+    return done ? TARS_OK : kvm_fail(err, "cannot clear a virtual processor");
+}
+
 tars_status kvm_start(vmm_processor *p, const vmm_tables *tables, uint64_t rip, uint64_t rsp,
                       tars_error *err) {
     struct kvm_sregs *system = &p->run->s.regs.sregs;
@@ -200,6 +214,10 @@ tars_status kvm_start(vmm_processor *p, const vmm_tables *tables, uint64_t rip, 
         return kvm_fail(err, "cannot set up a virtual processor");
     }
     tars_status status = set_call_entry(p, tables, err);
+    if (status == TARS_OK && p->was_started) {
+        status = forget(p, err);
+    }
+    p->was_started = true;
     p->hides_time = tables->hides_time;
     p->registers = (vmm_registers){.rip = rip, .rflags = 2};
     p->registers.general[VMM_RSP] = rsp;

@@ -112,6 +112,7 @@ tars_status kvm_load(vmm_processor *p, const vmm_state *state, tars_error *err) 
     }
     p->registers = s->registers;
     p->hides_time = s->hides_time;
+    p->was_started = true;
     p->run->s.regs.sregs = s->system;
     p->run->kvm_valid_regs = KVM_SYNC_X86_REGS | KVM_SYNC_X86_SREGS;
     p->dirty = 0;
