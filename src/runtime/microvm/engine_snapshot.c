@@ -2,6 +2,7 @@
 
 #include "base/text.h"
 #include "engine/model.h"
+#include "runtime/guest_client.h"
 #include "runtime/microvm/elf.h"
 #include "runtime/microvm/engine_program.h"
 #include "runtime/microvm/entry.h"
@@ -205,6 +206,9 @@ static tars_status take_hello(boot *b, const wire_message *message) {
     if (!fits || (b->isa[0] && strcmp(b->isa, hello.isa) != 0)) {
         return error_set(b->err, TARS_MALFORMED, "the engine greeted wrongly or twice");
     }
+    if (guest_client_known_isa(hello.isa)[0] == '\0') {
+        return error_set(b->err, TARS_MALFORMED, "the engine computes with unknown kernels");
+    }
     memcpy(b->s->isa, hello.isa, sizeof b->s->isa);
     b->has_greeted = true;
     return TARS_OK;
@@ -213,8 +217,10 @@ static tars_status take_hello(boot *b, const wire_message *message) {
 static tars_status take_error(boot *b, const wire_message *message) {
     tars_error failure = {.status = TARS_FAILED};
     wire_read_error(message, &failure);
+    failure.status =
+        guest_client_may_fail_with(failure.status) ? failure.status : (tars_status)TARS_FAILED;
     *b->err = failure;
-    return failure.status != TARS_OK ? failure.status : TARS_FAILED;
+    return failure.status;
 }
 
 /* What the guest has said since. */
@@ -313,7 +319,7 @@ static tars_status take_exit(boot *b, const vmm_exit *e) {
     }
     error_set(b->err, TARS_FAILED, "the engine failed before it was ready (exit %d, port 0x%x)",
               (int)e->kind, (unsigned)e->port);
-    if (e->kind == VMM_EXIT_PORT && e->port >= PORT_FAULT) {
+    if (e->kind == VMM_EXIT_PORT && e->port >= PORT_FAULT && e->port < PORT_FAULT + N_FAULTS) {
         page_fault_frame frame;
         pages_read_fault(&b->pages, 0, e->port - (unsigned)PORT_FAULT, &frame);
         error_cause(b->err, "at 0x%llx", (unsigned long long)frame.rip);
