@@ -504,6 +504,10 @@ static void serve_processor(unsigned what, uint64_t a) {
         wait_for_workers();
         answer();
         mark_registers();
+    case HOSTILE_MEET:
+        order(what, 0);
+        wait_for_workers();
+        break;
     case HOSTILE_LOOK:
         hostile.marks = look();
         break;

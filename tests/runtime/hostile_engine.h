@@ -79,6 +79,7 @@ enum {
     HOSTILE_ERROR,    /* of status `argument`, texts without an end */
     HOSTILE_RACE,     /* rings change all the time, from all processors */
     HOSTILE_MARK_ALL, /* marks all memory (of the filler `argument` bytes) and registers; answers */
+    HOSTILE_MEET,     /* answers when all of its processors have started */
     HOSTILE_LOOK,     /* counts marks; answers */
     HOSTILE_RUN       /* jumps to hostile_code with the registers behind it */
 };

@@ -346,9 +346,9 @@ tars_status engine_machine_reset(engine_machine *m, engine_usage *usage, tars_er
     if (m->is_spoilt) {
         return error_set(err, TARS_CONFLICT, "a machine whose request failed is not used again");
     }
-    tars_status status =
-        m->vmm->map(m->vm, ENGINE_SLOT_SCRATCH, ENGINE_SCRATCH, m->scratch, 0, false, err);
-    if (m->scratch) {
+    tars_status status = TARS_OK;
+    if (m->scratch) { /* it has served */
+        status = m->vmm->map(m->vm, ENGINE_SLOT_SCRATCH, ENGINE_SCRATCH, m->scratch, 0, false, err);
         platform_release(m->scratch, m->scratch_bytes);
         m->scratch = NULL;
     }
