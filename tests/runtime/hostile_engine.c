@@ -452,6 +452,14 @@ static void serve_ring(unsigned what, uint64_t a) {
     case HOSTILE_ERROR:
         send_error((uint32_t)a);
         break;
+    case HOSTILE_ERROR_FAULT:
+        send_error((uint32_t)a);
+        fault(0);
+        break;
+    case HOSTILE_ANSWER_FAULT:
+        answer();
+        fault(0);
+        break;
     case HOSTILE_RACE:
         order(what, 0);
         race(99);

@@ -76,7 +76,9 @@ enum {
     HOSTILE_TEXT,
     HOSTILE_LOG, /* without end */
     HOSTILE_PROGRESS,
-    HOSTILE_ERROR,    /* of status `argument`, texts without an end */
+    HOSTILE_ERROR,       /* of status `argument`, texts without an end */
+    HOSTILE_ERROR_FAULT, /* the same, and faults */
+    HOSTILE_ANSWER_FAULT,
     HOSTILE_RACE,     /* rings change all the time, from all processors */
     HOSTILE_MARK_ALL, /* marks all memory (of the filler `argument` bytes) and registers; answers */
     HOSTILE_MEET,     /* answers when all of its processors have started */

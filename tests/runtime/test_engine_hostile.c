@@ -338,6 +338,26 @@ static void errors_that_it_tells(void) {
     }
 }
 
+/* What it told before counts, whichever is seen first; the machine is spoilt all the same. */
+static void faults_behind_an_answer(void) {
+    static hostile_talk t;
+    if (!begin()) {
+        return;
+    }
+    for (int i = 0; i < 100; i++) {
+        engine_machine *m = hostile_machine(snapshot, 1);
+        if (!m) {
+            return;
+        }
+        t.limit_ns = LONG_NS;
+        hostile_serve(m, i % 2 ? HOSTILE_ERROR_FAULT : HOSTILE_ANSWER_FAULT, TARS_OUT_OF_MEMORY,
+                      &t);
+        CHECK_INT(t.status, i % 2 ? TARS_OUT_OF_MEMORY : TARS_OK);
+        CHECK(m->is_spoilt || i % 2 == 0);
+        engine_machine_destroy(m);
+    }
+}
+
 static void rings_that_change_meanwhile(void) {
     static hostile_talk t;
     if (!begin()) {
@@ -536,6 +556,7 @@ static const check_test tests[] = {
     {"frames that are none", frames_that_are_none},
     {"answers that cannot be", answers_that_cannot_be},
     {"errors that it tells", errors_that_it_tells},
+    {"faults behind an answer", faults_behind_an_answer},
     {"rings that change meanwhile", rings_that_change_meanwhile},
     {"time without end", time_without_end},
     {"forged greetings", forged_greetings},

@@ -24,7 +24,8 @@ struct engine_machine {
     uint8_t *data; /* a copy of the snapshot's */
     pages pages;   /* in it */
     void *scratch;
-    size_t scratch_bytes;
+    size_t scratch_bytes; /* in large pages */
+    size_t given_bytes;   /* of it, that the request may use */
     unsigned n_workers;
     engine_processor *processors;
     atomic_uint orders;     /* gate: grows with each order */

@@ -186,6 +186,7 @@ static tars_status give_scratch(engine_machine *m, uint64_t memory_bytes, tars_e
     tars_status status = platform_reserve((size_t)size, true, &m->scratch, err);
     if (status == TARS_OK) {
         m->scratch_bytes = (size_t)size;
+        m->given_bytes = (size_t)wanted;
         status = m->vmm->map(m->vm, ENGINE_SLOT_SCRATCH, ENGINE_SCRATCH, m->scratch,
                              m->scratch_bytes, false, err);
     }
@@ -194,7 +195,7 @@ static tars_status give_scratch(engine_machine *m, uint64_t memory_bytes, tars_e
 
 /* What is each machine's own. */
 static tars_status write_settings(engine_machine *m, tars_error *err) {
-    engine_settings settings = {.scratch_bytes = m->scratch_bytes,
+    engine_settings settings = {.scratch_bytes = m->given_bytes,
                                 .n_workers = m->n_workers,
                                 .ticks_per_ms = m->vmm->ticks_per_ms(m->processors[0].processor)};
     uint8_t random[ELF_RANDOM_BYTES];
@@ -255,9 +256,13 @@ static tars_status talk(engine_machine *m, guest_client *client, tars_error *err
             return status;
         }
         status = first_failure(m, err);
-        if (status != TARS_OK) { /* what it said before may have been its result */
-            tars_status last = guest_client_turn(client, NULL);
-            return last == TARS_OK && client->has_ended ? TARS_OK : status;
+        if (status != TARS_OK) { /* what it said before may have been its result, or an error */
+            tars_error told;
+            tars_status last = guest_client_turn(client, &told);
+            if (client->has_ended && last != TARS_OK && err) {
+                *err = told;
+            }
+            return client->has_ended ? last : status;
         }
         if (is_overdue(client, &refused_at_ns)) {
             return TARS_OK;
@@ -322,7 +327,7 @@ tars_status engine_machine_serve(engine_machine *m, uint64_t memory_bytes, guest
         return status;
     }
     guest_client_connect_greeted(client, engine_machine_area(m), m->snapshot->isa,
-                                 m->scratch_bytes + m->snapshot->state_bytes);
+                                 m->given_bytes + m->snapshot->state_bytes);
     for (unsigned i = 0; i < m->n_workers; i++) {
         m->processors[i].cpu_ns = m->processors[i].n_exits = 0;
     }
