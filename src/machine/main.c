@@ -2,8 +2,8 @@
 #include "guest/machine.h"
 
 #include "engine/barrier.h"
-#include "machine/team.h"
 #include "guest/serve.h"
+#include "machine/team.h"
 #include "platform/platform.h"
 #include "runtime/native/features.h"
 
@@ -86,9 +86,10 @@ ENGINE_UNCHECKED int main(int n_arguments, char **arguments) {
     guest *g;
     tars_error err = {.status = TARS_OK};
     tars_status status = serve_open(&place, &g, &err);
-    if (status == TARS_OK) {
-        status = serve_requests(g, &err); /* of the host that prepares the machine */
+    if (status != TARS_OK) {
+        return (int)status; /* the host was told */
     }
+    status = serve_requests(g, &err); /* of the host that prepares the machine */
     if (status != TARS_UNAVAILABLE) {
         return (int)status;
     }

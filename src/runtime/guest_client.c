@@ -224,7 +224,10 @@ static tars_status take(guest_client *c, tars_error *err) {
         return error_set(err, TARS_MALFORMED, "the guest sent a frame of kind %u out of order",
                          (unsigned)kind);
     }
-    tars_status status = taker(c, err);
+    bool is_wanted = always[kind] || c->check == TARS_OK; /* nobody takes the rest of an answer */
+    tars_status status = is_wanted             ? taker(c, err)
+                         : kind == WIRE_RESULT ? guest_client_read_result(c, err)
+                                               : TARS_OK;
     c->has_ended = c->has_ended || (status == TARS_OK && kind == WIRE_RESULT);
     return status;
 }
@@ -247,6 +250,9 @@ tars_status guest_client_turn(guest_client *c, tars_error *err) {
             break;
         }
         status = take(c, err);
+        if (!c->has_ended) { /* who has had enough gets no more, however much is there */
+            (void)guest_client_goes_on(c);
+        }
     }
     /* what was asked for just now is there when the guest goes on */
     return status == TARS_OK && c->kind->more && !c->has_ended && !c->told_cancel

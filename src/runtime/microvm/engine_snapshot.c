@@ -268,6 +268,10 @@ static bool lies_in_data(uint64_t address, uint64_t size_bytes) {
 /* The program has read the model, which may be hostile: nothing of what it says is believed. */
 static tars_status take_ready(boot *b, uint64_t address) {
     engine_ready *r = &b->s->ready;
+    tars_status status = listen(b); /* it may have told why it is not */
+    if (status != TARS_OK) {
+        return status;
+    }
     bool fits = space_get(&b->space, address, r, sizeof *r) &&
                 lies_in_data(r->settings, sizeof(engine_settings)) && b->has_greeted;
     if (fits && b->s->most_workers > 1) {
