@@ -72,17 +72,7 @@ if(TARS_HAS_WASM)
   set_target_properties(wat_to_wasm PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
   add_dependencies(tests wat_to_wasm tars_wasmtime_library)
 endif()
-# Stands in for the engine of a machine: tests/runtime/test_engine_hostile.c.
 if(TARS_MACHINE_GUEST)
-  set(hostile ${CMAKE_BINARY_DIR}/tests/hostile-engine.elf)
-  add_custom_command(OUTPUT ${hostile}
-    COMMAND ${CMAKE_C_COMPILER} -std=gnu17 -O1 -fno-pie -static -no-pie -Wall -Wextra -Werror
-            -I${CMAKE_SOURCE_DIR}/tests -I${CMAKE_SOURCE_DIR}/src -I${CMAKE_SOURCE_DIR}/include
-            -Wl,--strip-all -Wl,-z,noseparate-code -Wl,-z,norelro -Wl,-z,max-page-size=0x200000
-            -Wl,-z,common-page-size=0x200000 -MD -MF ${hostile}.d
-            ${CMAKE_SOURCE_DIR}/tests/runtime/hostile_engine.c -o ${hostile}
-    DEPENDS tests/runtime/hostile_engine.c DEPFILE ${hostile}.d
-    COMMENT "Building the hostile engine" VERBATIM)
-  add_custom_target(tars_hostile_engine DEPENDS ${hostile})
+  tars_hostile_engine()
   add_dependencies(tests tars_hostile_engine)
 endif()

@@ -316,6 +316,18 @@ static uint64_t look(void) {
     return n + count((const uint64_t *)(const void *)marked_vectors, sizeof marked_vectors / 8);
 }
 
+static void run_code(void) {
+    const uint64_t *r = (const uint64_t *)hostile.registers_at;
+    __asm__ volatile("mov 24(%%rax), %%rbx; mov 8(%%rax), %%rcx; mov 16(%%rax), %%rdx;"
+                     "mov 48(%%rax), %%rsi; mov 56(%%rax), %%rdi; mov 64(%%rax), %%r8;"
+                     "mov 72(%%rax), %%r9; mov 80(%%rax), %%r10; mov 88(%%rax), %%r11;"
+                     "mov 96(%%rax), %%r12; mov 104(%%rax), %%r13; mov 112(%%rax), %%r14;"
+                     "mov (%%rax), %%rax; jmp code"
+                     :
+                     : "a"(r)
+                     : "memory");
+}
+
 /* ---- processors ---------------------------------------------------------------------------- */
 
 __attribute__((used, noinline, no_stack_protector)) static _Noreturn void
@@ -341,6 +353,9 @@ worker_main(uint64_t number) {
         race(number);
     case HOSTILE_MARK_ALL:
         mark_registers();
+    case HOSTILE_RUN:
+        run_code();
+        break;
     default:
         break;
     }
@@ -394,18 +409,6 @@ static void wait_for_workers(void) {
             barrier_pause();
         }
     }
-}
-
-static void run_code(void) {
-    const uint64_t *r = (const uint64_t *)hostile.registers_at;
-    __asm__ volatile("mov 24(%%rax), %%rbx; mov 8(%%rax), %%rcx; mov 16(%%rax), %%rdx;"
-                     "mov 48(%%rax), %%rsi; mov 56(%%rax), %%rdi; mov 64(%%rax), %%r8;"
-                     "mov 72(%%rax), %%r9; mov 80(%%rax), %%r10; mov 88(%%rax), %%r11;"
-                     "mov 96(%%rax), %%r12; mov 104(%%rax), %%r13; mov 112(%%rax), %%r14;"
-                     "mov (%%rax), %%rax; jmp code"
-                     :
-                     : "a"(r)
-                     : "memory");
 }
 
 static void serve_ring(unsigned what, uint64_t a) {
@@ -520,6 +523,9 @@ static void serve_processor(unsigned what, uint64_t a) {
         hostile.marks = look();
         break;
     case HOSTILE_RUN:
+        if ((a & 1) != 0) {
+            order(what, 0);
+        }
         run_code();
         break;
     default:

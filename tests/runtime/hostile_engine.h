@@ -83,7 +83,7 @@ enum {
     HOSTILE_MARK_ALL, /* marks all memory (of the filler `argument` bytes) and registers; answers */
     HOSTILE_MEET,     /* answers when all of its processors have started */
     HOSTILE_LOOK,     /* counts marks; answers */
-    HOSTILE_RUN       /* jumps to hostile_code with the registers behind it */
+    HOSTILE_RUN /* runs the page at code_at; with bit 0 of `argument` on all of its processors */
 };
 
 /* Registers as a processor found them at its start, and the block that its FS points to. */
