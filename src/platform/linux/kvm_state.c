@@ -26,16 +26,17 @@ static const uint32_t msrs[] = {
 };
 enum { N_MSRS = sizeof msrs / sizeof msrs[0] };
 
-typedef union msr_block {
-    struct kvm_msrs head;
-    uint8_t bytes[sizeof(struct kvm_msrs) + N_MSRS * sizeof(struct kvm_msr_entry)];
+/* As struct kvm_msrs, whose array has no length. */
+typedef struct msr_block {
+    uint32_t count, padding;
+    struct kvm_msr_entry entries[N_MSRS];
 } msr_block;
 
 struct vmm_state {
     vmm_registers registers;
     bool hides_time;
     struct kvm_sregs system;
-    struct kvm_xsave vectors;
+    _Alignas(struct kvm_xsave) uint8_t vectors[sizeof(struct kvm_xsave)];
     struct kvm_xcrs control;
     struct kvm_vcpu_events events;
     struct kvm_debugregs debug;
@@ -46,17 +47,10 @@ struct vmm_state {
 static void get_msrs(const vmm_processor *p, msr_block *out) {
     memset(out, 0, sizeof *out);
     for (size_t i = 0; i < N_MSRS; i++) {
-        union {
-            struct kvm_msrs head;
-            uint8_t bytes[sizeof(struct kvm_msrs) + sizeof(struct kvm_msr_entry)];
-        } one = {.head = {.nmsrs = 1}};
-        struct kvm_msr_entry entry = {.index = msrs[i]};
-        memcpy(one.bytes + sizeof(struct kvm_msrs), &entry, sizeof entry);
+        msr_block one = {.count = 1, .entries = {{.index = msrs[i]}}};
         if (kvm_ioctl(p->cpu, KVM_GET_MSRS, &one) == 1 &&
             kvm_ioctl(p->cpu, KVM_SET_MSRS, &one) == 1) {
-            memcpy(out->bytes + sizeof(struct kvm_msrs) + out->head.nmsrs * sizeof entry,
-                   one.bytes + sizeof(struct kvm_msrs), sizeof entry);
-            out->head.nmsrs++;
+            out->entries[out->count++] = one.entries[0];
         }
     }
 }
@@ -77,7 +71,7 @@ tars_status kvm_save(vmm_processor *p, vmm_state **out, tars_error *err) {
         unsigned long request;
         void *argument;
     } parts[] = {{KVM_GET_SREGS, &s->system},
-                 {KVM_GET_XSAVE, &s->vectors},
+                 {KVM_GET_XSAVE, s->vectors},
                  {KVM_GET_XCRS, &s->control},
                  {KVM_GET_VCPU_EVENTS, &s->events},
                  {KVM_GET_DEBUGREGS, &s->debug}};
@@ -101,8 +95,8 @@ tars_status kvm_load(vmm_processor *p, const vmm_state *state, tars_error *err) 
         int result;
     } parts[] = {{KVM_SET_XCRS, &s->control, 0},
                  {KVM_SET_SREGS, &s->system, 0},
-                 {KVM_SET_MSRS, &s->msrs, (int)s->msrs.head.nmsrs},
-                 {KVM_SET_XSAVE, &s->vectors, 0},
+                 {KVM_SET_MSRS, &s->msrs, (int)s->msrs.count},
+                 {KVM_SET_XSAVE, s->vectors, 0},
                  {KVM_SET_DEBUGREGS, &s->debug, 0},
                  {KVM_SET_VCPU_EVENTS, &s->events, 0}};
     for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
