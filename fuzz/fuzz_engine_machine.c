@@ -114,7 +114,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv) {
     size_t length = fread(program, 1, sizeof program, file);
     fclose(file);
     const engine_boot_program from = {program, length, 30000000000};
-    if (engine_snapshot_create_from(&from, NULL, "", N_WORKERS, &snapshot, &err) != TARS_OK ||
+    if (engine_snapshot_create_from(&from, NULL, "", N_WORKERS, NULL, &snapshot, &err) != TARS_OK ||
         engine_machine_create(snapshot, N_WORKERS, &machine, &err) != TARS_OK) {
         fprintf(stderr, "%s: %s\n", err.message, err.cause);
         exit(1);

@@ -35,7 +35,8 @@ static inline bool has_machines(void) {
     return true;
 }
 
-static const platform_mapping *hostile_model; /* that it is prepared with, or NULL */
+static const platform_mapping *hostile_model;       /* that it is prepared with, or NULL */
+static const engine_boot_check *hostile_boot_check; /* the same */
 
 /* Of the program that does this before it is ready. NULL: refused, with the error. */
 static inline engine_snapshot *hostile_boots(uint64_t what, uint64_t argument, unsigned n_workers,
@@ -54,8 +55,8 @@ static inline engine_snapshot *hostile_boots(uint64_t what, uint64_t argument, u
     const engine_boot_program program = {bytes, length, limit_ns};
     engine_snapshot *s = NULL;
     *err = (tars_error){.message = ""};
-    tars_status status =
-        engine_snapshot_create_from(&program, hostile_model, "", n_workers, &s, err);
+    tars_status status = engine_snapshot_create_from(&program, hostile_model, "", n_workers,
+                                                     hostile_boot_check, &s, err);
     CHECK((status == TARS_OK) == (s != NULL));
     CHECK(status == TARS_OK || (err->status == status && err->message[0] != '\0'));
     free(bytes);

@@ -540,6 +540,31 @@ static void starts_that_lead_nowhere(void) {
     }
 }
 
+static tars_status enough(void *user, tars_error *err) {
+    const uint64_t *end_ns = user;
+    return platform_clock_ns() > *end_ns ? error_set(err, TARS_CANCELLED, "enough") : TARS_OK;
+}
+
+/* Who waits for an engine to start can stop waiting. */
+static void starts_are_cancelled(void) {
+    static const uint64_t endless[] = {HOSTILE_BOOT_NEVER, HOSTILE_BOOT_WAITS, HOSTILE_BOOT_SLEEPS};
+    if (!begin()) {
+        return;
+    }
+    for (size_t i = 0; i < sizeof endless / sizeof endless[0]; i++) {
+        tars_error err;
+        uint64_t begin_ns = platform_clock_ns();
+        uint64_t end_ns = begin_ns + HOSTILE_LIMIT_NS;
+        const engine_boot_check check = {enough, &end_ns};
+        hostile_boot_check = &check;
+        CHECK(hostile_boots(endless[i], 0, 2, LONG_NS, &err) == NULL);
+        hostile_boot_check = NULL;
+        CHECK_INT(err.status, TARS_CANCELLED);
+        CHECK_STRING(err.message, "enough");
+        CHECK(platform_clock_ns() - begin_ns < LONG_NS / 2);
+    }
+}
+
 static void tear_down(void) {
     engine_snapshot_destroy(snapshot);
     snapshot = NULL;
@@ -562,6 +587,7 @@ static const check_test tests[] = {
     {"forged greetings", forged_greetings},
     {"forged addresses of ready", forged_addresses_of_ready},
     {"starts that lead nowhere", starts_that_lead_nowhere},
+    {"starts are cancelled", starts_are_cancelled},
     {"tear down", tear_down},
 };
 

@@ -215,7 +215,7 @@ static engine_snapshot *engine_of(const platform_mapping *mapping, const char *i
                                   tars_error *err) {
     engine_snapshot *s = NULL;
     *err = (tars_error){.message = ""};
-    (void)engine_snapshot_create(mapping, isa, 4, &s, err);
+    (void)engine_snapshot_create(mapping, isa, 4, NULL, &s, err);
     return s;
 }
 

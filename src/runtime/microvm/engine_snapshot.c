@@ -18,7 +18,7 @@ enum {
     FIXED_STATE_BYTES = 64 << 10, /* of the guest beside the model's tables */
     NUMBER_BYTES = 24
 };
-static const uint64_t SLICE_NS = 100000000;
+static const uint64_t SLICE_NS = 10000000;
 static const uint64_t LIMIT_NS = 30000000000;
 
 /* The machine in which the program starts. */
@@ -34,6 +34,7 @@ typedef struct boot {
     uint64_t thread_base;
     uint64_t stack_pointer;
     const engine_boot_program *program;
+    const engine_boot_check *check; /* or NULL */
     const char *isa;
     wire_port port;
     bool has_greeted; /* the guest did */
@@ -331,6 +332,31 @@ static tars_status take_exit(boot *b, const vmm_exit *e) {
     return TARS_FAILED;
 }
 
+static tars_status ask(const boot *b, tars_error *err) {
+    return b->check ? b->check->ask(b->check->user, err) : TARS_OK;
+}
+
+static bool goes_on(void *user) {
+    return ask(user, NULL) == TARS_OK;
+}
+
+/* What ends it counts more than what came of ending it. */
+static tars_status look_at_time(const boot *b, uint64_t begin_ns, tars_status status,
+                                tars_error *err) {
+    tars_error refusal;
+    if (ask(b, &refusal) != TARS_OK) {
+        if (err) {
+            *err = refusal;
+        }
+        return refusal.status;
+    }
+    if (status == TARS_OK && platform_clock_ns() - begin_ns > b->program->limit_ns) {
+        return error_set(err, TARS_TIMEOUT, "the engine did not become ready in %llu ms",
+                         (unsigned long long)(b->program->limit_ns / 1000000));
+    }
+    return status;
+}
+
 static tars_status run(boot *b, tars_error *err) {
     uint64_t begin_ns = platform_clock_ns();
     tars_status status = greet(b, err);
@@ -340,10 +366,7 @@ static tars_status run(boot *b, tars_error *err) {
         if (status == TARS_OK) {
             status = take_exit(b, &e);
         }
-        if (status == TARS_OK && platform_clock_ns() - begin_ns > b->program->limit_ns) {
-            status = error_set(err, TARS_TIMEOUT, "the engine did not become ready in %llu ms",
-                               (unsigned long long)(b->program->limit_ns / 1000000));
-        }
+        status = look_at_time(b, begin_ns, status, err);
     }
     return status;
 }
@@ -420,8 +443,8 @@ static void finish(boot *b) {
 }
 
 static tars_status prepare(engine_snapshot *s, const engine_boot_program *program, const char *isa,
-                           tars_error *err) {
-    boot b = {.s = s, .program = program, .isa = isa, .err = err};
+                           const engine_boot_check *check, tars_error *err) {
+    boot b = {.s = s, .program = program, .check = check, .isa = isa, .err = err};
     const linux_machine own = {
         .user = &b, .set_thread_base = set_thread_base, .get_thread_base = get_thread_base};
     const linux_options options = {.space = &b.space,
@@ -430,7 +453,9 @@ static tars_status prepare(engine_snapshot *s, const engine_boot_program *progra
                                    .input = PLATFORM_NO_HANDLE,
                                    .output_bytes = PAGE_BYTES,
                                    .stack_bytes = BOOT_STACK_BYTES,
-                                   .deadline_ns = platform_clock_ns() + program->limit_ns};
+                                   .deadline_ns = platform_clock_ns() + program->limit_ns,
+                                   .goes_on = goes_on,
+                                   .user = &b};
     tars_status status = make_memory(&b, err);
     if (status == TARS_OK) {
         status = linux_create(&options, &b.calls, err);
@@ -469,7 +494,8 @@ static tars_status size_state(engine_snapshot *s, tars_error *err) {
 }
 
 tars_status engine_snapshot_create(const platform_mapping *mapping, const char *isa,
-                                   unsigned most_workers, engine_snapshot **out, tars_error *err) {
+                                   unsigned most_workers, const engine_boot_check *check,
+                                   engine_snapshot **out, tars_error *err) {
     const engine_boot_program engine = {engine_program, (size_t)engine_program_bytes, LIMIT_NS};
     *out = NULL;
     if (engine.length == 0) {
@@ -477,13 +503,13 @@ tars_status engine_snapshot_create(const platform_mapping *mapping, const char *
                   "runtime microvm is unavailable: this tars was built without its engine");
         return error_hint(err, "build on x86-64 with the static C library (libc6-dev) there");
     }
-    return engine_snapshot_create_from(&engine, mapping, isa, most_workers, out, err);
+    return engine_snapshot_create_from(&engine, mapping, isa, most_workers, check, out, err);
 }
 
 tars_status engine_snapshot_create_from(const engine_boot_program *program,
                                         const platform_mapping *mapping, const char *isa,
-                                        unsigned most_workers, engine_snapshot **out,
-                                        tars_error *err) {
+                                        unsigned most_workers, const engine_boot_check *check,
+                                        engine_snapshot **out, tars_error *err) {
     uint64_t begin_ns = platform_clock_ns();
     *out = NULL;
     tars_status status = machine_probe(err);
@@ -502,7 +528,7 @@ tars_status engine_snapshot_create_from(const engine_boot_program *program,
     s->data.handle = PLATFORM_NO_HANDLE;
     status = size_state(s, err);
     if (status == TARS_OK) {
-        status = prepare(s, program, isa, err);
+        status = prepare(s, program, isa, check, err);
     }
     s->boot_ns = platform_clock_ns() - begin_ns;
     if (status != TARS_OK) {

@@ -42,8 +42,8 @@ static void microvm_close(void *image) {
     free(i);
 }
 
-static tars_status find_snapshot(microvm_image *i, const char *isa, const engine_snapshot **out,
-                                 tars_error *err) {
+static tars_status find_snapshot(microvm_image *i, const char *isa, const engine_boot_check *check,
+                                 const engine_snapshot **out, tars_error *err) {
     for (size_t k = 0; k < i->n_rows; k++) {
         if (strcmp(i->rows[k].isa, isa) == 0) {
             *out = i->rows[k].snapshot;
@@ -55,7 +55,8 @@ static tars_status find_snapshot(microvm_image *i, const char *isa, const engine
                          (int)MOST_SNAPSHOTS);
     }
     engine_snapshot *made;
-    tars_status status = engine_snapshot_create(i->mapping, isa, platform_cpu_count(), &made, err);
+    tars_status status =
+        engine_snapshot_create(i->mapping, isa, platform_cpu_count(), check, &made, err);
     if (status == TARS_OK) {
         memcpy(i->rows[i->n_rows].isa, isa, strlen(isa) + 1);
         i->rows[i->n_rows++].snapshot = made;
@@ -64,10 +65,11 @@ static tars_status find_snapshot(microvm_image *i, const char *isa, const engine
     return status;
 }
 
-static tars_status get_snapshot(microvm_image *i, const char *isa, const engine_snapshot **out,
-                                tars_error *err) {
+static tars_status get_snapshot(microvm_image *i, const guest_client_request *request,
+                                const engine_snapshot **out, tars_error *err) {
+    const engine_boot_check check = {request->check, request->user};
     platform_mutex_lock(&i->lock);
-    tars_status status = find_snapshot(i, isa, out, err);
+    tars_status status = find_snapshot(i, request->isa ? request->isa : "", &check, out, err);
     platform_mutex_unlock(&i->lock);
     return status;
 }
@@ -87,8 +89,7 @@ static tars_status microvm_spawn(void *image, const runtime_limits *limits,
 static tars_status serve(microvm_instance *i, guest_client *client, engine_usage *usage,
                          uint64_t begin_ns, runtime_outcome *out, tars_error *err) {
     const engine_snapshot *snapshot = NULL;
-    const char *isa = client->request.isa ? client->request.isa : "";
-    tars_status status = get_snapshot(i->image, isa, &snapshot, err);
+    tars_status status = get_snapshot(i->image, &client->request, &snapshot, err);
     if (status == TARS_OK && !i->machine) {
         status = engine_machine_create(snapshot, i->limits.n_threads, &i->machine, err);
     }
