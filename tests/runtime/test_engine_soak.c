@@ -6,6 +6,7 @@
 #include "api/model_api.h"
 
 #include <dirent.h>
+#include <sys/resource.h>
 
 enum { USUAL_CYCLES = 60, WARM_UP_CYCLES = 30 };
 
@@ -158,10 +159,73 @@ static void snapshots_leave_nothing(void) {
     CHECK(after.resident_kib <= before.resident_kib + 8192);
 }
 
+/* As many descriptors as there are, and some: whichever is the one that is missing, what was made
+ * before is given back. */
+static void missing_descriptors_leave_nothing(void) {
+    if (!has_machines()) {
+        return;
+    }
+    static hostile_talk t;
+    struct rlimit usual;
+    tars_error err = {.message = ""};
+    engine_snapshot *s = hostile_boots_well();
+    CHECK_INT(getrlimit(RLIMIT_NOFILE, &usual), 0);
+    belongings before = look_around();
+    unsigned n_failed = 0;
+    for (unsigned n_more = 0; s && n_more < 12; n_more++) {
+        struct rlimit few = {(rlim_t)before.n_descriptors - 3 + n_more, usual.rlim_max};
+        engine_machine *m = NULL;
+        engine_snapshot *other = NULL;
+        CHECK_INT(setrlimit(RLIMIT_NOFILE, &few), 0);
+        tars_status status = engine_machine_create(s, 3, &m, &err);
+        bool has_none = engine_snapshot_create(NULL, "", 2, NULL, &other, &err) != TARS_OK;
+        if (m) {
+            t.limit_ns = 20000000000;
+            hostile_serve(m, HOSTILE_WELL, 0, &t);
+        }
+        CHECK_INT(setrlimit(RLIMIT_NOFILE, &usual), 0);
+        n_failed += status != TARS_OK;
+        CHECK((status == TARS_OK) == (m != NULL) && has_none == (other == NULL));
+        CHECK(status != TARS_OK || t.status == TARS_OK);
+        engine_machine_destroy(m);
+        engine_snapshot_destroy(other);
+    }
+    belongings after = look_around();
+    CHECK(n_failed > 2 && n_failed < 12);
+    CHECK_INT(after.n_descriptors, before.n_descriptors);
+    CHECK_INT(after.n_threads, before.n_threads);
+    engine_snapshot_destroy(s);
+}
+
+/* Threads that cannot have their clock tell so, and nobody waits for them. */
+static void missing_clocks_are_told(void) {
+    if (!has_machines()) {
+        return;
+    }
+    static hostile_talk t;
+    struct rlimit usual, none;
+    engine_snapshot *s = hostile_boots_well();
+    CHECK_INT(getrlimit(RLIMIT_SIGPENDING, &usual), 0);
+    none = (struct rlimit){0, usual.rlim_max};
+    CHECK_INT(setrlimit(RLIMIT_SIGPENDING, &none), 0);
+    engine_machine *m = s ? hostile_machine(s, 3) : NULL;
+    if (m) {
+        t.limit_ns = 20000000000;
+        hostile_serve(m, HOSTILE_WELL, 0, &t);
+        CHECK(t.status != TARS_OK && t.err.message[0] != '\0');
+        CHECK(m->is_spoilt);
+        engine_machine_destroy(m);
+    }
+    CHECK_INT(setrlimit(RLIMIT_SIGPENDING, &usual), 0);
+    engine_snapshot_destroy(s);
+}
+
 static const check_test tests[] = {
     {"machines leave nothing", machines_leave_nothing},
     {"requests leave nothing", requests_leave_nothing},
     {"snapshots leave nothing", snapshots_leave_nothing},
+    {"missing descriptors leave nothing", missing_descriptors_leave_nothing},
+    {"missing clocks are told", missing_clocks_are_told},
     {"tear down", tear_down},
 };
 
