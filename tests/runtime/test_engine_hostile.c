@@ -401,6 +401,58 @@ static void time_without_end(void) {
     }
 }
 
+static void storm_beside(void *argument) {
+    static hostile_talk t;
+    engine_machine *m = argument;
+    t.limit_ns = 1500000000;
+    hostile_serve(m, HOSTILE_STORM, ENGINE_CALL_YIELD, &t);
+}
+
+static int by_time(const void *a, const void *b) {
+    const uint64_t x = *(const uint64_t *)a;
+    const uint64_t y = *(const uint64_t *)b;
+    return (x > y) - (x < y);
+}
+
+/* Of requests to one machine, in milliseconds; all must be answered. */
+static double median_of_requests(engine_machine *m) {
+    enum { N = 41 };
+    static hostile_talk t;
+    uint64_t took_ns[N];
+    for (int i = 0; i < N; i++) {
+        tars_error err;
+        engine_usage usage;
+        t.limit_ns = LONG_NS;
+        hostile_serve(m, HOSTILE_WELL, 0, &t);
+        CHECK_INT(t.status, TARS_OK);
+        CHECK_INT(engine_machine_reset(m, &usage, &err), TARS_OK);
+        took_ns[i] = t.took_ns;
+    }
+    qsort(took_ns, N, sizeof took_ns[0], by_time);
+    return (double)took_ns[N / 2] / 1e6;
+}
+
+/* A machine that does nothing but call takes a processor of the host, as one that computes does. */
+static void storms_leave_others_their_time(void) {
+    if (!begin()) {
+        return;
+    }
+    platform_thread thread;
+    tars_error err;
+    engine_machine *m = hostile_machine(snapshot, 1);
+    engine_machine *other = hostile_machine(snapshot, 1);
+    if (m && other) {
+        double alone_ms = median_of_requests(m);
+        CHECK_INT(platform_thread_create("storm", storm_beside, other, &thread, &err), TARS_OK);
+        double beside_ms = median_of_requests(m);
+        platform_thread_join(&thread);
+        printf("    a request takes %.2f ms alone, %.2f ms beside a storm of calls\n", alone_ms,
+               beside_ms);
+    }
+    engine_machine_destroy(m);
+    engine_machine_destroy(other);
+}
+
 /* ---- before it is ready -------------------------------------------------------------------- */
 
 typedef struct boot_row {
@@ -584,6 +636,7 @@ static const check_test tests[] = {
     {"faults behind an answer", faults_behind_an_answer},
     {"rings that change meanwhile", rings_that_change_meanwhile},
     {"time without end", time_without_end},
+    {"storms leave others their time", storms_leave_others_their_time},
     {"forged greetings", forged_greetings},
     {"forged addresses of ready", forged_addresses_of_ready},
     {"starts that lead nowhere", starts_that_lead_nowhere},
