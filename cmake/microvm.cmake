@@ -44,7 +44,7 @@ function(tars_hostile_engine)
   set(hostile ${CMAKE_BINARY_DIR}/tests/hostile-engine.elf)
   file(MAKE_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
   add_custom_command(OUTPUT ${hostile}
-    COMMAND ${CMAKE_C_COMPILER} -std=gnu17 -O1 -fno-pie -static -no-pie -Wall -Wextra -Werror
+    COMMAND ${CMAKE_C_COMPILER} -std=gnu17 -O1 -fno-pie -static -Wall -Wextra -Werror
             -I${CMAKE_SOURCE_DIR}/tests -I${CMAKE_SOURCE_DIR}/src -I${CMAKE_SOURCE_DIR}/include
             -Wl,--strip-all -Wl,-z,noseparate-code -Wl,-z,norelro -Wl,-z,max-page-size=0x200000
             -Wl,-z,common-page-size=0x200000 -MD -MF ${hostile}.d

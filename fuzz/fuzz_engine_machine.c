@@ -114,10 +114,14 @@ int LLVMFuzzerInitialize(int *argc, char ***argv) {
     size_t length = fread(program, 1, sizeof program, file);
     fclose(file);
     const engine_boot_program from = {program, length, 30000000000};
-    if (engine_snapshot_create_from(&from, NULL, "", N_WORKERS, NULL, &snapshot, &err) != TARS_OK ||
-        engine_machine_create(snapshot, N_WORKERS, &machine, &err) != TARS_OK) {
+    tars_status status =
+        engine_snapshot_create_from(&from, NULL, "", N_WORKERS, NULL, &snapshot, &err);
+    if (status == TARS_OK) {
+        status = engine_machine_create(snapshot, N_WORKERS, &machine, &err);
+    }
+    if (status != TARS_OK) {
         fprintf(stderr, "%s: %s\n", err.message, err.cause);
-        exit(1);
+        fuzz_require(status == TARS_UNAVAILABLE);
     }
     return 0;
 }
@@ -125,7 +129,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv) {
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     uint64_t argument = 0;
     unsigned what = HOSTILE_RUN;
-    if (size == 0) {
+    if (size == 0 || !machine) {
         return 0;
     }
     uint8_t first = *data++;
