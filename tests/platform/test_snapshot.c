@@ -2,6 +2,7 @@
 #include "platform/snapshot.h"
 #include "support/check.h"
 
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -180,6 +181,7 @@ static void frozen_pages_are_read_only(void) {
         if (child == 0) {
             struct rlimit no_core = {0, 0};
             (void)setrlimit(RLIMIT_CORE, &no_core);
+            (void)signal(SIGSEGV, SIG_DFL); /* sanitizers have handlers */
             *(volatile uint8_t *)memory = 8;
             _exit(0);
         }
