@@ -3,11 +3,15 @@
  * tests/runtime/hostile_engine.h with any argument. No bytes may do more than end the request with
  * an error, and after a reset the machine is as it was. Needs /dev/kvm. */
 #include "fuzz_model.h"
-#include "runtime/guest_answer.h"
 #include "runtime/hostile_engine.h"
+#include "runtime/hostile_request.h"
 #include "runtime/microvm/engine_internal.h"
 
 #include <stdio.h>
+
+/* Says which, as what fails may not fail again. */
+#define REQUIRE(condition)                                                                         \
+    ((condition) ? (void)0 : (fprintf(stderr, "line %d: %s\n", __LINE__, #condition), abort()))
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerInitialize(int *argc, char ***argv);
@@ -29,20 +33,20 @@ static tars_status hear_token(void *user, int32_t id, const uint8_t *digest, tar
     (void)user;
     (void)digest;
     (void)err;
-    fuzz_require(id >= 0 && id < 10);
+    REQUIRE(id >= 0 && id < HOSTILE_VOCABULARY);
     return TARS_OK;
 }
 
 static tars_status hear_text(void *user, const char *bytes, size_t length, tars_error *err) {
     (void)user;
     (void)err;
-    fuzz_require(bytes && length > 0);
+    REQUIRE(bytes && length > 0);
     return TARS_OK;
 }
 
 static void hear_progress(void *user, uint64_t done, uint64_t total) {
     (void)user;
-    fuzz_require(done <= total);
+    REQUIRE(done <= total);
 }
 
 /* Ends what does not end, without the time that guests are given after a refusal. */
@@ -59,15 +63,8 @@ static tars_status look_at_time(void *user, tars_error *err) {
 
 static tars_status serve(unsigned what, uint64_t argument, bool is_limited, tars_error *err) {
     static talk t;
-    static const int32_t ids[] = {1, 2, 3};
     engine_usage usage;
-    guest_answer_request request = {.n_vocab = 10, .prompt = ids};
-    request.wire = (wire_request){.kind = WIRE_GENERATE,
-                                  .max_tokens = 4,
-                                  .n_prompt = 3,
-                                  .seed = what,
-                                  .top_k = (uint32_t)argument,
-                                  .n_context = (uint32_t)(argument >> 32)};
+    const guest_answer_request request = hostile_request(what, argument);
     guest_answer_sink sink = {.user = &t,
                               .token = hear_token,
                               .text = hear_text,
@@ -77,8 +74,8 @@ static tars_status serve(unsigned what, uint64_t argument, bool is_limited, tars
     t.machine = machine;
     guest_answer_init(&t.told, &request, &sink);
     tars_status status = engine_machine_serve(machine, MEMORY_BYTES, &t.told.client, &usage, err);
-    fuzz_require(status < TARS_STATUS_COUNT && (status == TARS_OK || err->message[0] != '\0'));
-    fuzz_require(status == TARS_OK || machine->is_spoilt);
+    REQUIRE(status < TARS_STATUS_COUNT && (status == TARS_OK || err->message[0] != '\0'));
+    REQUIRE(status == TARS_OK || machine->is_spoilt);
     return status;
 }
 
@@ -88,12 +85,12 @@ static void renew(tars_status status) {
     engine_usage usage;
     if (status != TARS_OK && status != TARS_MALFORMED && status != TARS_TIMEOUT) {
         engine_machine_destroy(machine);
-        fuzz_require(engine_machine_create(snapshot, N_WORKERS, &machine, &err) == TARS_OK);
+        REQUIRE(engine_machine_create(snapshot, N_WORKERS, &machine, &err) == TARS_OK);
         return;
     }
     machine->is_spoilt = false;
     machine->status = TARS_OK;
-    fuzz_require(engine_machine_reset(machine, &usage, &err) == TARS_OK);
+    REQUIRE(engine_machine_reset(machine, &usage, &err) == TARS_OK);
 }
 
 static void check_machine(void) {
@@ -119,7 +116,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv) {
     FILE *file = fopen(FUZZ_BUILD_DIR "/tests/hostile-engine.elf", "rb");
     (void)argc;
     (void)argv;
-    fuzz_require(file != NULL);
+    REQUIRE(file != NULL);
     size_t length = fread(program, 1, sizeof program, file);
     fclose(file);
     const engine_boot_program from = {program, length, 30000000000};
@@ -130,7 +127,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv) {
     }
     if (status != TARS_OK) {
         fprintf(stderr, "%s: %s\n", err.message, err.cause);
-        fuzz_require(status == TARS_UNAVAILABLE);
+        REQUIRE(status == TARS_UNAVAILABLE);
     }
     return 0;
 }

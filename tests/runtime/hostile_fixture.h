@@ -2,8 +2,8 @@
 #ifndef TESTS_HOSTILE_FIXTURE_H
 #define TESTS_HOSTILE_FIXTURE_H
 
-#include "runtime/guest_answer.h"
 #include "runtime/hostile_engine.h"
+#include "runtime/hostile_request.h"
 #include "runtime/microvm/engine_internal.h"
 #include "runtime/microvm/machine.h"
 #include "support/check.h"
@@ -115,14 +115,7 @@ static tars_status hostile_check(void *user, tars_error *err) {
 
 static inline void hostile_serve(engine_machine *m, unsigned what, uint64_t argument,
                                  hostile_talk *t) {
-    static const int32_t ids[] = {1, 2, 3};
-    guest_answer_request request = {.n_vocab = 10, .prompt = ids};
-    request.wire = (wire_request){.kind = WIRE_GENERATE,
-                                  .max_tokens = 4,
-                                  .n_prompt = 3,
-                                  .seed = what,
-                                  .top_k = (uint32_t)argument,
-                                  .n_context = (uint32_t)(argument >> 32)};
+    const guest_answer_request request = hostile_request(what, argument);
     guest_answer_sink sink = {.user = t,
                               .token = hostile_token,
                               .text = hostile_text,
