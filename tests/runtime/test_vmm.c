@@ -318,6 +318,47 @@ static void starting_again_forgets(void) {
     }
 }
 
+/* The kernel finishes the instruction that asked for something when the processor runs next: that
+ * must not be what another program begins with. */
+static void instructions_end_with_their_program(void) {
+    /* mov $0x80000,%eax; mov (%rax),%rbx; ud2; at 32: mov $7,%eax; syscall */
+    static const uint8_t code[] = {0xB8, 0, 0, 8, 0, 0x48, 0x8B, 0x18, 0x0F, 0x0B, 0, 0,    0,
+                                   0,    0, 0, 0, 0, 0,    0,    0,    0,    0,    0, 0,    0,
+                                   0,    0, 0, 0, 0, 0,    0xB8, 7,    0,    0,    0, 0x0F, 5};
+    enum { NEXT_AT = 32, HOLE_AT = 0x80000 };
+    for (int i = 0; i < 2; i++) {
+        bench b;
+        tars_error err;
+        vmm_tables tables;
+        vmm_state *state = NULL;
+        if (begin(&b, code, sizeof code)) {
+            (void)pages_set(&b.pages, HOLE_AT / PAGE_BYTES, 1, PAGE_READ);
+            CHECK_INT(b.vmm->map(b.machine, 0, 0, b.ram, 0, false, &err), TARS_OK);
+            CHECK_INT(b.vmm->map(b.machine, 0, 0, b.ram, HOLE_AT, false, &err), TARS_OK);
+            pages_tables(&b.pages, 0, &tables);
+            CHECK_INT(b.vmm->start(b.processor, &tables, CODE_AT + NEXT_AT, STACK_TOP, &err),
+                      TARS_OK);
+            CHECK_INT(b.vmm->save(b.processor, &state, &err), TARS_OK);
+            CHECK_INT(b.vmm->start(b.processor, &tables, CODE_AT, STACK_TOP, &err), TARS_OK);
+            vmm_exit e = run(&b, SECOND_NS);
+            CHECK_INT(e.kind, VMM_EXIT_MEMORY);
+            CHECK_INT(e.address, HOLE_AT);
+            if (i == 0) {
+                CHECK_INT(b.vmm->load(b.processor, state, &err), TARS_OK);
+            } else {
+                CHECK_INT(b.vmm->start(b.processor, &tables, CODE_AT + NEXT_AT, STACK_TOP, &err),
+                          TARS_OK);
+            }
+            e = run(&b, SECOND_NS);
+            CHECK_INT(e.kind, VMM_EXIT_PORT);
+            CHECK_INT(e.port, PORT_CALL);
+            CHECK_INT(b.vmm->registers(b.processor)->general[VMM_RAX], 7);
+            b.vmm->state_destroy(state);
+        }
+        end(&b);
+    }
+}
+
 static void kick_soon(void *argument) {
     bench *b = argument;
     platform_sleep_ns(20000000);
@@ -345,6 +386,7 @@ static const check_test table[] = {
     {"faults are told", faults_are_told},
     {"states are kept", states_are_kept},
     {"starting again forgets", starting_again_forgets},
+    {"instructions end with their program", instructions_end_with_their_program},
     {"loops are ended", loops_are_ended},
     {"processors fault apart", processors_fault_apart},
     {"other threads end it", other_threads_end_it},

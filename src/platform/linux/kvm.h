@@ -23,6 +23,7 @@ struct vmm_processor {
     uint64_t dirty; /* KVM_SYNC_X86_… that the next run takes besides the general registers */
     bool hides_time;
     bool was_started;     /* it may hold what a program left there */
+    bool is_unfinished;   /* the kernel goes on with the instruction of the last exit */
     pthread_mutex_t lock; /* of the next two, which kick reads */
     bool is_attached;
     pthread_t thread;
@@ -50,6 +51,8 @@ uint64_t kvm_ticks_per_ms(const vmm_processor *p);
 void kvm_kick(vmm_processor *p);
 /* Finishes the instruction that the last exit was in, without running on. */
 bool kvm_complete(vmm_processor *p);
+/* Before another program's state: what the last one was in is not to go on in it. */
+tars_status kvm_leave(vmm_processor *p, tars_error *err);
 /* Between the kernel's order of general registers and that of instructions. */
 void kvm_move_registers(vmm_registers *own, struct kvm_regs *theirs, bool to_kernel);
 

@@ -206,6 +206,10 @@ static tars_status forget(const vmm_processor *p, tars_error *err) {
 tars_status kvm_start(vmm_processor *p, const vmm_tables *tables, uint64_t rip, uint64_t rsp,
                       tars_error *err) {
     struct kvm_sregs *system = &p->run->s.regs.sregs;
+    tars_status status = kvm_leave(p, err);
+    if (status != TARS_OK) {
+        return status;
+    }
     if (kvm_ioctl(p->cpu, KVM_GET_SREGS, system) != 0) {
         return kvm_fail(err, "cannot read a virtual processor");
     }
@@ -213,7 +217,7 @@ tars_status kvm_start(vmm_processor *p, const vmm_tables *tables, uint64_t rip, 
     if (kvm_ioctl(p->cpu, KVM_SET_SREGS, system) != 0) {
         return kvm_fail(err, "cannot set up a virtual processor");
     }
-    tars_status status = set_call_entry(p, tables, err);
+    status = set_call_entry(p, tables, err);
     if (status == TARS_OK && p->was_started) {
         status = forget(p, err);
     }
@@ -393,8 +397,10 @@ tars_status kvm_run(vmm_processor *p, uint64_t slice_ns, vmm_exit *out, tars_err
         return kvm_fail(err, "a virtual processor does not run");
     }
     kvm_move_registers(&p->registers, &p->run->s.regs.regs, false);
+    p->is_unfinished = false;
     if (result == 0) {
         take_exit(p, out);
+        p->is_unfinished = out->kind != VMM_EXIT_PORT;
     } else {
         drain_ticks();
         __atomic_store_n(&p->run->immediate_exit, 0, __ATOMIC_SEQ_CST);
@@ -418,6 +424,14 @@ bool kvm_complete(vmm_processor *p) {
     __atomic_store_n(&p->run->immediate_exit, 0, __ATOMIC_SEQ_CST);
     kvm_move_registers(&p->registers, &p->run->s.regs.regs, false);
     return done;
+}
+
+tars_status kvm_leave(vmm_processor *p, tars_error *err) {
+    if (p->is_unfinished && !kvm_complete(p)) {
+        return kvm_fail(err, "cannot end the last instruction of a virtual processor");
+    }
+    p->is_unfinished = false;
+    return TARS_OK;
 }
 
 void kvm_kick(vmm_processor *p) {

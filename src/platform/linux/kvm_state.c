@@ -99,6 +99,10 @@ tars_status kvm_load(vmm_processor *p, const vmm_state *state, tars_error *err) 
                  {KVM_SET_XSAVE, s->vectors, 0},
                  {KVM_SET_DEBUGREGS, &s->debug, 0},
                  {KVM_SET_VCPU_EVENTS, &s->events, 0}};
+    tars_status status = kvm_leave(p, err);
+    if (status != TARS_OK) {
+        return status;
+    }
     for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
         if (kvm_ioctl(p->cpu, parts[i].request, parts[i].argument) != parts[i].result) {
             return kvm_fail(err, "cannot set the state of a virtual processor");
