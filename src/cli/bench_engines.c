@@ -147,7 +147,7 @@ static tars_status measure_boots(engines *e, tars_error *err) {
     for (unsigned i = 0; i < count; i++) {
         engine_snapshot *made;
         tars_status status =
-            engine_snapshot_create(&e->model->mapping, "", platform_cpu_count(), &made, err);
+            engine_snapshot_create(&e->model->mapping, "", platform_cpu_count(), NULL, &made, err);
         if (status != TARS_OK) {
             return status;
         }
@@ -535,7 +535,8 @@ static tars_status measure(engines *e, asked *a, tars_error *err) {
     if (status != TARS_OK) {
         return status;
     }
-    status = engine_snapshot_create(&e->model->mapping, "", platform_cpu_count(), &snapshot, err);
+    status =
+        engine_snapshot_create(&e->model->mapping, "", platform_cpu_count(), NULL, &snapshot, err);
     if (status != TARS_OK) {
         return status;
     }

@@ -35,7 +35,7 @@ static tars_status microvm_start(import_guest *g, uint64_t arena_bytes, const ch
     (void)home;
     engine_snapshot *snapshot;
     engine_machine *machine = NULL;
-    tars_status status = engine_snapshot_create(NULL, "", 1, &snapshot, err);
+    tars_status status = engine_snapshot_create(NULL, "", 1, NULL, &snapshot, err);
     if (status != TARS_OK) {
         return status;
     }

@@ -19,7 +19,7 @@ static bool has_machines(void) {
     tars_error err = {.message = ""};
     set_up();
     tars_status status =
-        snapshot ? TARS_OK : engine_snapshot_create(&tiny->mapping, "", 2, &snapshot, &err);
+        snapshot ? TARS_OK : engine_snapshot_create(&tiny->mapping, "", 2, NULL, &snapshot, &err);
     if (status == TARS_UNAVAILABLE) {
         check_skip("%s", err.message);
     } else if (status != TARS_OK) {

@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -88,16 +87,10 @@ tars_status platform_snapshot_copy(const platform_snapshot *snapshot, void **out
 
 /* ---- finding what was written -------------------------------------------------------------- */
 
-static int pagemap = -1;
-static pthread_once_t pagemap_once = PTHREAD_ONCE_INIT;
-
-static void open_pagemap(void) {
-    pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
-}
-
 /* The pages of [start, end) that are no longer the file's; false: unknown. `end` moves to where the
  * regions found end. */
-static bool scan(uint64_t start, uint64_t *end, page_region regions[MAX_REGIONS], size_t *n) {
+static bool scan(int pagemap, uint64_t start, uint64_t *end, page_region regions[MAX_REGIONS],
+                 size_t *n) {
     scan_argument a = {.size = sizeof a,
                        .start = start,
                        .end = *end,
@@ -117,7 +110,7 @@ static bool scan(uint64_t start, uint64_t *end, page_region regions[MAX_REGIONS]
 }
 
 /* Writes pages as `original` (NULL: zeros) has them. False: all have to be dropped. */
-static bool write_back(const uint8_t *original, uint8_t *copy, size_t size_bytes,
+static bool write_back(int pagemap, const uint8_t *original, uint8_t *copy, size_t size_bytes,
                        size_t *n_written) {
     page_region regions[MAX_REGIONS];
     uint64_t base = (uint64_t)(uintptr_t)copy;
@@ -126,7 +119,7 @@ static bool write_back(const uint8_t *original, uint8_t *copy, size_t size_bytes
     for (uint64_t at = base; at < last;) {
         uint64_t end = last;
         size_t n = 0;
-        if (!scan(at, &end, regions, &n)) {
+        if (!scan(pagemap, at, &end, regions, &n)) {
             return false;
         }
         for (size_t i = 0; i < n; i++) {
@@ -151,8 +144,12 @@ static bool write_back(const uint8_t *original, uint8_t *copy, size_t size_bytes
 static tars_status restore(const void *original, void *copy, size_t size_bytes, size_t *n_written,
                            tars_error *err) {
     size_t n = 0;
-    (void)pthread_once(&pagemap_once, open_pagemap);
-    bool done = pagemap >= 0 && write_back(original, copy, size_bytes, &n);
+    /* Each time: an open one goes on telling of the process that opened it, also in its child. */
+    int pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+    bool done = pagemap >= 0 && write_back(pagemap, original, copy, size_bytes, &n);
+    if (pagemap >= 0) {
+        (void)close(pagemap);
+    }
     if (n_written) {
         *n_written = done ? n : 0;
     }

@@ -28,6 +28,7 @@ struct engine_machine {
     void *scratch;
     void *more; /* behind it, in large pages, or NULL */
     size_t more_bytes;
+    size_t given_bytes; /* from the rings on, that the request may use */
     unsigned n_workers;
     engine_processor *processors;
     atomic_uint orders;     /* gate: grows with each order */

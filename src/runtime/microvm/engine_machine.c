@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { GRACE_MS = 100 };
+enum { GRACE_MS = 8 };
 /* How long who serves sleeps until it looks at the rings again: first briefly, as starts and
  * questions are answered within microseconds, then as long as tokens take. */
 static const uint64_t LEAST_SLEEP_NS = 20000;
@@ -82,6 +82,7 @@ static tars_status have_memory(engine_machine *m, uint64_t memory_bytes, bool co
     uint64_t n_large =
         (memory_at(computes) + memory_bytes + ENGINE_LARGE_BYTES - 1) / ENGINE_LARGE_BYTES;
     size_t more_bytes = (size_t)(n_large - 1) * ENGINE_LARGE_BYTES;
+    m->given_bytes = memory_at(computes) + (size_t)memory_bytes;
     if (m->more_bytes == more_bytes) {
         return TARS_OK;
     }
@@ -263,7 +264,7 @@ void engine_machine_destroy(engine_machine *m) {
 
 /* What is each machine's own. */
 static tars_status write_settings(engine_machine *m, bool computes, tars_error *err) {
-    engine_settings settings = {.scratch_bytes = ENGINE_LARGE_BYTES + m->more_bytes,
+    engine_settings settings = {.scratch_bytes = m->given_bytes,
                                 .memory_at = memory_at(computes),
                                 .n_workers = m->n_workers,
                                 .ticks_per_ms = m->snapshot->ticks_per_ms};
@@ -343,9 +344,13 @@ static tars_status talk(engine_machine *m, guest_client *client, tars_error *err
             return status;
         }
         status = first_failure(m, err);
-        if (status != TARS_OK) { /* what it said before may have been its result */
-            tars_status last = guest_client_turn(client, NULL);
-            return last == TARS_OK && client->has_ended ? TARS_OK : status;
+        if (status != TARS_OK) { /* what it said before may have been its result, or an error */
+            tars_error told;
+            tars_status last = guest_client_turn(client, &told);
+            if (client->has_ended && last != TARS_OK && err) {
+                *err = told;
+            }
+            return client->has_ended ? last : status;
         }
         if (is_overdue(client, &refused_at_ns)) {
             return TARS_OK;
@@ -408,7 +413,7 @@ tars_status engine_machine_serve(engine_machine *m, uint64_t memory_bytes, guest
         return status;
     }
     guest_client_connect_greeted(client, engine_machine_area(m), m->snapshot->isa,
-                                 ENGINE_LARGE_BYTES + m->more_bytes + m->snapshot->state_bytes);
+                                 m->given_bytes + m->snapshot->state_bytes);
     for (unsigned i = 0; i < m->n_workers; i++) {
         m->processors[i].cpu_ns = m->processors[i].n_exits = 0;
     }

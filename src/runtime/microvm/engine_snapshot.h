@@ -43,11 +43,29 @@ typedef struct engine_snapshot {
     uint64_t boot_ns;      /* that this took */
 } engine_snapshot;
 
-/* `isa`: the kernels that it must take, or "" for its best. UNAVAILABLE where there are no
- * machines, no program for them in this build, or no such kernels; what the model's bytes are
- * refused for. */
+/* Asked at least every 10 ms while an engine starts: CANCELLED or TIMEOUT ends it. */
+typedef struct engine_boot_check {
+    tars_status (*ask)(void *user, tars_error *err);
+    void *user;
+} engine_boot_check;
+
+/* `isa`: the kernels that it must take, or "" for its best. `check` may be NULL. UNAVAILABLE where
+ * there are no machines, no program for them in this build, or no such kernels; what the model's
+ * bytes are refused for; what the check says. */
 tars_status engine_snapshot_create(const platform_mapping *mapping, const char *isa,
-                                   unsigned most_workers, engine_snapshot **out, tars_error *err);
+                                   unsigned most_workers, const engine_boot_check *check,
+                                   engine_snapshot **out, tars_error *err);
+/* The same with another program in the place of the engine, as a model could make of it that took
+ * it over. TIMEOUT when it is not ready after limit_ns. */
+typedef struct engine_boot_program {
+    const uint8_t *bytes; /* an ELF file; borrowed for the call */
+    size_t length;
+    uint64_t limit_ns;
+} engine_boot_program;
+tars_status engine_snapshot_create_from(const engine_boot_program *program,
+                                        const platform_mapping *mapping, const char *isa,
+                                        unsigned most_workers, const engine_boot_check *check,
+                                        engine_snapshot **out, tars_error *err);
 void engine_snapshot_destroy(engine_snapshot *snapshot);
 
 #endif

@@ -45,9 +45,11 @@ static void microvm_close(void *image) {
     free(i);
 }
 
-static tars_status add_row(microvm_image *i, const char *isa, engine_pool **out, tars_error *err) {
+static tars_status add_row(microvm_image *i, const char *isa, const engine_boot_check *check,
+                           engine_pool **out, tars_error *err) {
     engine_snapshot *made;
-    tars_status status = engine_snapshot_create(i->mapping, isa, platform_cpu_count(), &made, err);
+    tars_status status =
+        engine_snapshot_create(i->mapping, isa, platform_cpu_count(), check, &made, err);
     if (status == TARS_OK) {
         status = engine_pool_create(made, &engine_pool_defaults, out, err);
     }
@@ -61,8 +63,8 @@ static tars_status add_row(microvm_image *i, const char *isa, engine_pool **out,
     return TARS_OK;
 }
 
-static tars_status find_pool(microvm_image *i, const char *isa, engine_pool **out,
-                             tars_error *err) {
+static tars_status find_pool(microvm_image *i, const char *isa, const engine_boot_check *check,
+                             engine_pool **out, tars_error *err) {
     for (size_t k = 0; k < i->n_rows; k++) {
         if (strcmp(i->rows[k].isa, isa) == 0) {
             *out = i->rows[k].pool;
@@ -73,12 +75,13 @@ static tars_status find_pool(microvm_image *i, const char *isa, engine_pool **ou
         return error_set(err, TARS_LIMIT, "more than %d sets of kernels for one model",
                          (int)MOST_SNAPSHOTS);
     }
-    return add_row(i, isa, out, err);
+    return add_row(i, isa, check, out, err);
 }
 
-static tars_status get_pool(microvm_image *i, const char *isa, engine_pool **out, tars_error *err) {
+static tars_status get_pool(microvm_image *i, const char *isa, const engine_boot_check *check,
+                            engine_pool **out, tars_error *err) {
     platform_mutex_lock(&i->lock);
-    tars_status status = find_pool(i, isa, out, err);
+    tars_status status = find_pool(i, isa, check, out, err);
     platform_mutex_unlock(&i->lock);
     return status;
 }
@@ -88,7 +91,7 @@ static tars_status microvm_warm(void *image, const runtime_limits *limits, unsig
     const engine_wish wish = {
         .n_workers = limits->n_threads, .computes = true, .memory_bytes = limits->memory_bytes};
     engine_pool *pool = NULL;
-    tars_status status = get_pool(image, "", &pool, err);
+    tars_status status = get_pool(image, "", NULL, &pool, err);
     return status == TARS_OK ? engine_pool_warm(pool, &wish, count, err) : status;
 }
 
@@ -118,10 +121,11 @@ static engine_wish wish_for(const microvm_instance *i, const guest_client *clien
 }
 
 static tars_status have_machine(microvm_instance *i, const guest_client *client, tars_error *err) {
+    const guest_client_request *request = &client->request;
+    const engine_boot_check check = {request->check, request->user};
     const engine_wish wish = wish_for(i, client);
     engine_pool *pool = NULL;
-    tars_status status =
-        get_pool(i->image, client->request.isa ? client->request.isa : "", &pool, err);
+    tars_status status = get_pool(i->image, request->isa ? request->isa : "", &check, &pool, err);
     bool fits = pool == i->pool && i->machine && engine_machine_suits(i->machine, &wish);
     if (status != TARS_OK || fits) {
         return status;
