@@ -427,11 +427,15 @@ bool kvm_complete(vmm_processor *p) {
 }
 
 tars_status kvm_leave(vmm_processor *p, tars_error *err) {
-    if (p->is_unfinished && !kvm_complete(p)) {
-        return kvm_fail(err, "cannot end the last instruction of a virtual processor");
+    enum {
+        MAX_PARTS = 16
+    }; /* of an instruction: what it loads, changes and stores again, by pages */
+    for (unsigned i = 0; p->is_unfinished && i < MAX_PARTS; i++) {
+        p->is_unfinished = !kvm_complete(p);
     }
-    p->is_unfinished = false;
-    return TARS_OK;
+    return p->is_unfinished
+               ? error_set(err, TARS_FAILED, "a virtual processor does not end its instruction")
+               : TARS_OK;
 }
 
 void kvm_kick(vmm_processor *p) {
