@@ -377,18 +377,25 @@ static void starting_again_forgets(void) {
 /* The kernel finishes the instruction that asked for something when the processor runs next: that
  * must not be what another program begins with. */
 static void instructions_end_with_their_program(void) {
-    /* mov $0x80000,%eax; mov (%rax),%rbx; ud2; at 32: mov $7,%eax; syscall */
-    static const uint8_t code[] = {0xB8, 0, 0, 8, 0, 0x48, 0x8B, 0x18, 0x0F, 0x0B, 0, 0,    0,
-                                   0,    0, 0, 0, 0, 0,    0,    0,    0,    0,    0, 0,    0,
-                                   0,    0, 0, 0, 0, 0,    0xB8, 7,    0,    0,    0, 0x0F, 5};
-    enum { NEXT_AT = 32, HOLE_AT = 0x80000 };
-    for (int i = 0; i < 2; i++) {
+    enum { NEXT_AT = 32, HOLE_AT = 0x80000, CODE_BYTES = 48 };
+    static const uint8_t parts[][4] = {
+        {0x48, 0x8B, 0x18, 0x90}, /* mov (%rax),%rbx; nop */
+        {0x48, 0x89, 0x18, 0x90}, /* mov %rbx,(%rax); nop */
+        {0x48, 0x01, 0x18, 0x90}, /* add %rbx,(%rax); nop */
+        {0xFF, 0x70, 0x00, 0x90}, /* push (%rax); nop */
+    };
+    for (size_t i = 0; i < 2 * sizeof parts / sizeof parts[0]; i++) {
+        /* mov $0x80000,%eax; the part; ud2; at 32: mov $7,%eax; syscall */
+        uint8_t code[CODE_BYTES] = {0xB8, 0, 0, 8, 0, 0, 0, 0, 0, 0x0F, 0x0B};
+        static const uint8_t next[] = {0xB8, 7, 0, 0, 0, 0x0F, 5};
+        memcpy(code + 5, parts[i / 2], sizeof parts[0]);
+        memcpy(code + NEXT_AT, next, sizeof next);
         bench b;
         tars_error err;
         vmm_tables tables;
         vmm_state *state = NULL;
         if (begin(&b, code, sizeof code)) {
-            (void)pages_set(&b.pages, HOLE_AT / PAGE_BYTES, 1, PAGE_READ);
+            (void)pages_set(&b.pages, HOLE_AT / PAGE_BYTES, 1, PAGE_READ | PAGE_WRITE);
             CHECK_INT(b.vmm->map(b.machine, 0, 0, b.ram, 0, false, &err), TARS_OK);
             CHECK_INT(b.vmm->map(b.machine, 0, 0, b.ram, HOLE_AT, false, &err), TARS_OK);
             pages_tables(&b.pages, 0, &tables);
@@ -399,12 +406,10 @@ static void instructions_end_with_their_program(void) {
             vmm_exit e = run(&b, SECOND_NS);
             CHECK_INT(e.kind, VMM_EXIT_MEMORY);
             CHECK_INT(e.address, HOLE_AT);
-            if (i == 0) {
-                CHECK_INT(b.vmm->load(b.processor, state, &err), TARS_OK);
-            } else {
-                CHECK_INT(b.vmm->start(b.processor, &tables, CODE_AT + NEXT_AT, STACK_TOP, &err),
-                          TARS_OK);
-            }
+            CHECK_INT(i % 2 == 0
+                          ? b.vmm->load(b.processor, state, &err)
+                          : b.vmm->start(b.processor, &tables, CODE_AT + NEXT_AT, STACK_TOP, &err),
+                      TARS_OK);
             e = run(&b, SECOND_NS);
             CHECK_INT(e.kind, VMM_EXIT_PORT);
             CHECK_INT(e.port, PORT_CALL);

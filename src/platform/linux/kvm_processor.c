@@ -424,12 +424,9 @@ static void take_exit(const vmm_processor *p, vmm_exit *out) {
     }
 }
 
-/* The kernel goes beyond the instruction of an exit only when it runs again, and only if the
- * instruction pointer is still there. */
-tars_status kvm_settle(vmm_processor *p, tars_error *err) {
-    if (!p->is_unfinished) {
-        return TARS_OK;
-    }
+/* One run that goes no further than the instruction of the last exit. False: the kernel asks for
+ * more of it. */
+static bool end_instruction(vmm_processor *p) {
     kvm_move_registers(&p->registers, &p->run->s.regs.regs, true);
     p->run->kvm_dirty_regs = KVM_SYNC_X86_REGS | p->dirty;
     p->dirty = 0;
@@ -439,13 +436,20 @@ tars_status kvm_settle(vmm_processor *p, tars_error *err) {
     int number = errno;
     __atomic_store_n(&p->run->immediate_exit, was_kicked, __ATOMIC_SEQ_CST);
     (void)pthread_mutex_unlock(&p->lock);
-    if (result == 0 || number != EINTR) {
-        errno = number;
-        return kvm_fail(err, "a virtual processor does not stop");
-    }
     kvm_move_registers(&p->registers, &p->run->s.regs.regs, false);
-    p->is_unfinished = false;
-    return TARS_OK;
+    return result != 0 && number == EINTR;
+}
+
+/* The kernel goes beyond the instruction of an exit only when it runs again, and only if the
+ * instruction pointer is still there. */
+tars_status kvm_settle(vmm_processor *p, tars_error *err) {
+    enum { MAX_PARTS = 16 }; /* what an instruction loads, changes and stores again, by pages */
+    for (unsigned i = 0; p->is_unfinished && i < MAX_PARTS; i++) {
+        p->is_unfinished = !end_instruction(p);
+    }
+    return p->is_unfinished
+               ? error_set(err, TARS_FAILED, "a virtual processor does not end its instruction")
+               : TARS_OK;
 }
 
 tars_status kvm_run(vmm_processor *p, uint64_t slice_ns, vmm_exit *out, tars_error *err) {
