@@ -221,9 +221,11 @@ static tars_status take_error(boot *b, const wire_message *message) {
 static tars_status listen(boot *b) {
     wire_message *message = malloc(sizeof *message);
     bool found = true;
-    tars_status status =
-        message ? TARS_OK
-                : error_set(b->err, TARS_OUT_OF_MEMORY, "no memory for what an engine says");
+    tars_status status = TARS_OK;
+    if (!message) {
+        error_set(b->err, TARS_OUT_OF_MEMORY, "no memory for what an engine says");
+        return TARS_OUT_OF_MEMORY;
+    }
     while (status == TARS_OK && found) {
         status = wire_poll(&b->port, message, &found, b->err);
         if (status == TARS_OK && found) {
