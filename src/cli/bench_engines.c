@@ -271,7 +271,7 @@ static tars_status note_memory(engines *e, const char *name, const platform_memo
     platform_memory_usage now;
     tars_status status = platform_memory_used(&now, err);
     if (status == TARS_OK) {
-        double each = ((double)now.private_bytes - (double)before->private_bytes) / N_CROWD;
+        double each = ((double)now.private_bytes - (double)before->private_bytes) / (double)N_CROWD;
         bench_add_result(e->report, name, "bytes", &each, 1, 1);
     }
     return status;
