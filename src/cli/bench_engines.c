@@ -163,6 +163,7 @@ enum { STEP_CLONE, STEP_START, STEP_FIRST, STEP_RESET, STEP_AGAIN, STEP_DESTROY,
 static tars_status one_life(const engines *e, asked *a, double out[N_STEPS], tars_error *err) {
     engine_machine *m;
     uint64_t at_ns[N_STEPS + 1] = {platform_clock_ns()};
+    a->first_ns = at_ns[0];
     tars_status status = engine_machine_create(e->snapshot, &text_wish, &m, err);
     at_ns[1] = platform_clock_ns();
     if (status == TARS_OK) {
@@ -270,7 +271,7 @@ static tars_status note_memory(engines *e, const char *name, const platform_memo
     platform_memory_usage now;
     tars_status status = platform_memory_used(&now, err);
     if (status == TARS_OK) {
-        double each = ((double)now.private_bytes - (double)before->private_bytes) / N_CROWD;
+        double each = ((double)now.private_bytes - (double)before->private_bytes) / (double)N_CROWD;
         bench_add_result(e->report, name, "bytes", &each, 1, 1);
     }
     return status;
@@ -560,15 +561,17 @@ tars_status bench_engines(client *session, const bench_plan *plan, const tars_mo
     engines e = {.session = session, .plan = plan, .model = m, .report = out};
     enum { N_ROWS = sizeof e.samples / sizeof e.samples[0] };
     double *samples = calloc((size_t)N_ROWS * BENCH_MAX_SAMPLES, sizeof *samples);
-    asked *a = malloc(sizeof *a);
-    tars_status status =
-        samples && a ? TARS_OK : error_set(err, TARS_OUT_OF_MEMORY, "no memory for the samples");
-    for (size_t i = 0; i < N_ROWS && samples; i++) {
+    asked *a = calloc(1, sizeof *a);
+    if (!samples || !a) {
+        free(a);
+        free(samples);
+        error_set(err, TARS_OUT_OF_MEMORY, "no memory for the samples");
+        return TARS_OUT_OF_MEMORY;
+    }
+    for (size_t i = 0; i < N_ROWS; i++) {
         e.samples[i] = samples + i * BENCH_MAX_SAMPLES;
     }
-    if (status == TARS_OK) {
-        status = measure(&e, a, err);
-    }
+    tars_status status = measure(&e, a, err);
     free(a);
     free(samples);
     return status;

@@ -2,7 +2,7 @@
 #ifndef RUNTIME_MICROVM_ENGINE_INTERNAL_H
 #define RUNTIME_MICROVM_ENGINE_INTERNAL_H
 
-#include "runtime/microvm/engine_machine.h"
+#include "runtime/microvm/engine_warm.h"
 
 typedef struct engine_processor {
     engine_machine *machine;
@@ -44,11 +44,11 @@ struct engine_machine {
     atomic_uint n_begun; /* gate: threads that are ready for orders */
     bool is_prepared, was_used, is_spoilt;
     engine_machine *next; /* of those that the pool has */
-    unsigned warmth;      /* in the pool: what it has touched */
+    engine_warmth warmth; /* in the pool */
 };
 
-/* The thread of a processor. */
-void engine_processor_main(void *processor);
+/* The thread of a processor, which is its argument. */
+void engine_processor_main(void *argument);
 /* The first failure counts. */
 void engine_machine_fail(engine_machine *m, const tars_error *error);
 void engine_machine_ring(engine_machine *m);

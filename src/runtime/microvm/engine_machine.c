@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+_Static_assert(sizeof(wire_area) < ENGINE_LARGE_BYTES, "the rings and more lie in one page");
+
 enum { GRACE_MS = 8 };
 /* How long who serves sleeps until it looks at the rings again: first briefly, as starts and
  * questions are answered within microseconds, then as long as tokens take. */

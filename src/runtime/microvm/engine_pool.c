@@ -1,7 +1,6 @@
 #include "runtime/microvm/engine_pool.h"
 
 #include "runtime/microvm/engine_internal.h"
-#include "runtime/microvm/engine_warm.h"
 
 #include <stdlib.h>
 
@@ -40,8 +39,8 @@ struct engine_pool {
     atomic_uint is_closing;            /* also read without the lock */
     shelf shelves[ENGINE_MAX_WORKERS]; /* of one processor, of two … */
     engine_machine *buried;
-    unsigned n_busy;  /* processors of machines that are given out */
-    unsigned warmest; /* that machines can be with this model */
+    unsigned n_busy;       /* processors of machines that are given out */
+    engine_warmth warmest; /* that machines can be with this model */
     uint64_t retry_at_ns;
     engine_pool_counts counts;
 };
@@ -99,7 +98,8 @@ static uint64_t age(engine_pool *pool, uint64_t now_ns) {
             continue;
         }
         if (since_ns >= o->rest_ns) {
-            s->n_target = s->warmth = 0;
+            s->n_target = 0;
+            s->warmth = ENGINE_COLD;
         } else if (since_ns >= o->idle_ns && s->n_target > o->n_target) {
             s->n_target = o->n_target;
         }
@@ -130,13 +130,13 @@ static shelf *find_hungry(engine_pool *pool, uint64_t now_ns) {
     return found;
 }
 
-static unsigned wanted_warmth(const engine_pool *pool, const shelf *s) {
+static engine_warmth wanted_warmth(const engine_pool *pool, const shelf *s) {
     return s->warmth < pool->warmest ? s->warmth : pool->warmest;
 }
 
 static unsigned n_colder(const engine_pool *pool, const shelf *s) {
     unsigned n = 0;
-    for (unsigned warmth = 0; warmth < wanted_warmth(pool, s); warmth++) {
+    for (unsigned warmth = ENGINE_COLD; warmth < wanted_warmth(pool, s); warmth++) {
         for (const engine_machine *m = s->ready[warmth]; m; m = m->next) {
             n++;
         }
@@ -173,12 +173,12 @@ static void fill(engine_pool *pool, shelf *s) {
 }
 
 static void warm(engine_pool *pool, shelf *s) {
-    unsigned warmth = wanted_warmth(pool, s);
+    engine_warmth warmth = wanted_warmth(pool, s);
     engine_machine *m = take_ready(pool, s, warmth);
     uint64_t memory_bytes = warmth == ENGINE_WARM_FOR_PASS ? s->pass_bytes : s->wish.memory_bytes;
     platform_mutex_unlock(&pool->lock);
-    tars_status status = engine_warm_up(m, pool->snapshot, (engine_warmth)warmth, memory_bytes,
-                                        &pool->is_closing, NULL);
+    tars_status status =
+        engine_warm_up(m, pool->snapshot, warmth, memory_bytes, &pool->is_closing, NULL);
     platform_mutex_lock(&pool->lock);
     if (status == TARS_OK) {
         pool->counts.n_warmed++;
@@ -186,7 +186,7 @@ static void warm(engine_pool *pool, shelf *s) {
         put_ready(pool, s, m);
     } else { /* as with a model of another kind: the others stay as they are */
         pool->counts.n_failed++;
-        pool->warmest = warmth - 1;
+        pool->warmest = warmth == ENGINE_WARM_FOR_PASS ? ENGINE_WARM_FOR_TEXT : ENGINE_COLD;
         bury(pool, m);
     }
 }

@@ -230,7 +230,8 @@ static tars_status listen(boot *b) {
     bool found = true;
     tars_status status = TARS_OK;
     if (!message) {
-        return error_set(b->err, TARS_OUT_OF_MEMORY, "no memory for what an engine says");
+        error_set(b->err, TARS_OUT_OF_MEMORY, "no memory for what an engine says");
+        return TARS_OUT_OF_MEMORY;
     }
     while (status == TARS_OK && found) {
         status = wire_poll(&b->port, message, &found, b->err);
