@@ -48,7 +48,7 @@ struct engine_machine {
 };
 
 /* The thread of a processor, which is its argument. */
-void engine_processor_main(void *argument);
+void engine_processor_main(void *processor);
 /* The first failure counts. */
 void engine_machine_fail(engine_machine *m, const tars_error *error);
 void engine_machine_ring(engine_machine *m);
