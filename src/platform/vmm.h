@@ -90,6 +90,10 @@ typedef struct vmm_functions {
      * in no dump of the process from then on. */
     tars_status (*map)(vmm_machine *machine, unsigned slot, uint64_t guest_address, void *host,
                        size_t size_bytes, bool read_only, tars_error *err);
+    /* From now on what a processor knows of pages of other slots is kept when a slot is taken away
+     * or changed, where the system can do that: else all is forgotten, which costs. For machines
+     * whose tables do not change. */
+    void (*keep_others)(vmm_machine *machine);
     /* Up to VMM_MAX_PROCESSORS, each after the memory of the tables is there. */
     tars_status (*processor_create)(vmm_machine *machine, vmm_processor **out, tars_error *err);
     void (*processor_destroy)(vmm_processor *processor); /* detached */

@@ -35,13 +35,14 @@ static tars_status microvm_start(import_guest *g, uint64_t arena_bytes, const ch
     (void)home;
     engine_snapshot *snapshot;
     engine_machine *machine = NULL;
-    tars_status status = engine_snapshot_create(NULL, "", 1, &snapshot, err);
+    tars_status status = engine_snapshot_create(NULL, "", 1, NULL, &snapshot, err);
     if (status != TARS_OK) {
         return status;
     }
-    status = engine_machine_create(snapshot, 1, &machine, err);
+    const engine_wish wish = {.n_workers = 1, .computes = true, .memory_bytes = arena_bytes};
+    status = engine_machine_create(snapshot, &wish, &machine, err);
     if (status == TARS_OK) {
-        status = engine_machine_prepare(machine, arena_bytes, err);
+        status = engine_machine_prepare(machine, &wish, err);
     }
     if (status != TARS_OK) {
         engine_machine_destroy(machine);

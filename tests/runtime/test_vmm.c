@@ -331,6 +331,96 @@ static void processors_fault_apart(void) {
     end(&b);
 }
 
+/* All that XSAVE keeps, by a program that begins behind one that filled it; then MXCSR. */
+static bool keep_vectors(bench *b, uint8_t out[PAGE_BYTES], uint64_t *control) {
+    enum { KEEPS_AT = 64 };
+    vmm_tables tables;
+    tars_error err;
+    memset(b->ram + STACK_TOP - PAGE_BYTES, 0, PAGE_BYTES);
+    pages_tables(&b->pages, 0, &tables);
+    CHECK_INT(b->vmm->start(b->processor, &tables, CODE_AT + KEEPS_AT, STACK_TOP, &err), TARS_OK);
+    vmm_exit e = run(b, SECOND_NS);
+    memcpy(out, b->ram + STACK_TOP - PAGE_BYTES, PAGE_BYTES);
+    *control = b->vmm->registers(b->processor)->general[VMM_RSI];
+    return e.kind == VMM_EXIT_PORT && e.port == PORT_CALL;
+}
+
+/* Nothing that a processor held is there when it is started again. */
+static void starting_again_forgets(void) {
+    /* movl $0x1F9F,-8(%rsp); ldmxcsr -8(%rsp); mov $-1,%rax; movq %rax,%xmm0; movq %rax,%xmm15;
+     * fldpi; xor %eax,%eax; syscall; at 64: mov %rsp,%rdi; sub $4096,%rdi; mov $-1,%eax;
+     * mov $-1,%edx; xsave (%rdi); stmxcsr -8(%rsp); mov -8(%rsp),%esi; syscall */
+    static const uint8_t code[] = {
+        0xC7, 0x44, 0x24, 0xF8, 0x9F, 0x1F, 0,    0,    0x0F, 0xAE, 0x54, 0x24, 0xF8, 0x48,
+        0xC7, 0xC0, 0xFF, 0xFF, 0xFF, 0xFF, 0x66, 0x48, 0x0F, 0x6E, 0xC0, 0x66, 0x4C, 0x0F,
+        0x6E, 0xF8, 0xD9, 0xEB, 0x31, 0xC0, 0x0F, 0x05, 0,    0,    0,    0,    0,    0,
+        0,    0,    0,    0,    0,    0,    0,    0,    0,    0,    0,    0,    0,    0,
+        0,    0,    0,    0,    0,    0,    0,    0,    0x48, 0x89, 0xE7, 0x48, 0x81, 0xEF,
+        0,    0x10, 0,    0,    0xB8, 0xFF, 0xFF, 0xFF, 0xFF, 0xBA, 0xFF, 0xFF, 0xFF, 0xFF,
+        0x0F, 0xAE, 0x27, 0x0F, 0xAE, 0x5C, 0x24, 0xF8, 0x8B, 0x74, 0x24, 0xF8, 0x0F, 0x05};
+    uint8_t fresh[PAGE_BYTES], again[PAGE_BYTES];
+    uint64_t fresh_control = 0, again_control = 0;
+    bench b;
+    if (begin(&b, code, sizeof code)) {
+        CHECK(keep_vectors(&b, fresh, &fresh_control));
+    }
+    end(&b);
+    if (b.machine && begin(&b, code, sizeof code)) {
+        vmm_exit e = run(&b, SECOND_NS);
+        CHECK(e.kind == VMM_EXIT_PORT && e.port == PORT_CALL);
+        CHECK(keep_vectors(&b, again, &again_control));
+        CHECK_BYTES(again, fresh, PAGE_BYTES - 64);
+        CHECK_INT(again_control, fresh_control);
+        end(&b);
+    }
+}
+
+/* The kernel finishes the instruction that asked for something when the processor runs next: that
+ * must not be what another program begins with. */
+static void instructions_end_with_their_program(void) {
+    enum { NEXT_AT = 32, HOLE_AT = 0x80000, CODE_BYTES = 48 };
+    static const uint8_t parts[][4] = {
+        {0x48, 0x8B, 0x18, 0x90}, /* mov (%rax),%rbx; nop */
+        {0x48, 0x89, 0x18, 0x90}, /* mov %rbx,(%rax); nop */
+        {0x48, 0x01, 0x18, 0x90}, /* add %rbx,(%rax); nop */
+        {0xFF, 0x70, 0x00, 0x90}, /* push (%rax); nop */
+    };
+    for (size_t i = 0; i < 2 * sizeof parts / sizeof parts[0]; i++) {
+        /* mov $0x80000,%eax; the part; ud2; at 32: mov $7,%eax; syscall */
+        uint8_t code[CODE_BYTES] = {0xB8, 0, 0, 8, 0, 0, 0, 0, 0, 0x0F, 0x0B};
+        static const uint8_t next[] = {0xB8, 7, 0, 0, 0, 0x0F, 5};
+        memcpy(code + 5, parts[i / 2], sizeof parts[0]);
+        memcpy(code + NEXT_AT, next, sizeof next);
+        bench b;
+        tars_error err;
+        vmm_tables tables;
+        vmm_state *state = NULL;
+        if (begin(&b, code, sizeof code)) {
+            (void)pages_set(&b.pages, HOLE_AT / PAGE_BYTES, 1, PAGE_READ | PAGE_WRITE);
+            CHECK_INT(b.vmm->map(b.machine, 0, 0, b.ram, 0, false, &err), TARS_OK);
+            CHECK_INT(b.vmm->map(b.machine, 0, 0, b.ram, HOLE_AT, false, &err), TARS_OK);
+            pages_tables(&b.pages, 0, &tables);
+            CHECK_INT(b.vmm->start(b.processor, &tables, CODE_AT + NEXT_AT, STACK_TOP, &err),
+                      TARS_OK);
+            CHECK_INT(b.vmm->save(b.processor, &state, &err), TARS_OK);
+            CHECK_INT(b.vmm->start(b.processor, &tables, CODE_AT, STACK_TOP, &err), TARS_OK);
+            vmm_exit e = run(&b, SECOND_NS);
+            CHECK_INT(e.kind, VMM_EXIT_MEMORY);
+            CHECK_INT(e.address, HOLE_AT);
+            CHECK_INT(i % 2 == 0
+                          ? b.vmm->load(b.processor, state, &err)
+                          : b.vmm->start(b.processor, &tables, CODE_AT + NEXT_AT, STACK_TOP, &err),
+                      TARS_OK);
+            e = run(&b, SECOND_NS);
+            CHECK_INT(e.kind, VMM_EXIT_PORT);
+            CHECK_INT(e.port, PORT_CALL);
+            CHECK_INT(b.vmm->registers(b.processor)->general[VMM_RAX], 7);
+            b.vmm->state_destroy(state);
+        }
+        end(&b);
+    }
+}
+
 static void kick_soon(void *argument) {
     bench *b = argument;
     platform_sleep_ns(20000000);
@@ -405,6 +495,8 @@ static const check_test table[] = {
     {"faults need no stack", faults_need_no_stack},
     {"tables are not the guest's", tables_are_not_the_guests},
     {"states are kept", states_are_kept},
+    {"starting again forgets", starting_again_forgets},
+    {"instructions end with their program", instructions_end_with_their_program},
     {"loops are ended", loops_are_ended},
     {"other threads end it", other_threads_end_it},
     {"guest memory is in no dump", guest_memory_is_in_no_dump},

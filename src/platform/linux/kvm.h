@@ -11,7 +11,8 @@
 #include <time.h>
 
 struct vmm_machine {
-    int system, vm;
+    int system; /* /dev/kvm, that all machines share */
+    int vm;
     unsigned n_processors; /* ever */
 };
 
@@ -24,6 +25,7 @@ struct vmm_processor {
     uint64_t dirty;      /* KVM_SYNC_X86_… that the next run takes besides the general registers */
     uint64_t call_entry; /* the page that alone runs in ring 0 */
     bool hides_time;
+    bool was_started;     /* it may hold what a program left there */
     bool is_unfinished;   /* its last exit is completed by the kernel only in the next run */
     pthread_mutex_t lock; /* of the next two, which kick reads */
     bool is_attached;
@@ -61,8 +63,6 @@ bool kvm_set_vectors(vmm_processor *p, const uint8_t *bytes, size_t length);
 void kvm_to_user(vmm_processor *p, const vmm_tables *tables);
 uint64_t kvm_ticks_per_ms(const vmm_processor *p);
 void kvm_kick(vmm_processor *p);
-/* Finishes the instruction that the last exit was in, without running on. */
-bool kvm_complete(vmm_processor *p);
 /* Between the kernel's order of general registers and that of instructions. */
 void kvm_move_registers(vmm_registers *own, struct kvm_regs *theirs, bool to_kernel);
 

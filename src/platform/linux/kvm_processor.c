@@ -197,6 +197,20 @@ static tars_status set_call_entry(const vmm_processor *p, const vmm_tables *t, t
                : kvm_fail(err, "cannot set where SYSCALL leads");
 }
 
+/* What a program may have left in registers that are not set by each start. */
+static tars_status forget(const vmm_processor *p, tars_error *err) {
+    /* legacy state as FNINIT and the manuals' reset leave it; no bits for the rest: all zero */
+    static struct kvm_xsave vectors = {
+        .region = {[0] = 0x037F, [6] = 0x1F80, [128] = 3 /* x87 and SSE */}};
+    static struct kvm_debugregs debug = {.dr6 = 0xFFFF0FF0, .dr7 = 0x400};
+    static struct kvm_vcpu_events events = {.flags = KVM_VCPUEVENT_VALID_NMI_PENDING |
+                                                     KVM_VCPUEVENT_VALID_SHADOW};
+    bool done = kvm_ioctl(p->cpu, KVM_SET_XSAVE, &vectors) == 0 &&
+                kvm_ioctl(p->cpu, KVM_SET_DEBUGREGS, &debug) == 0 &&
+                kvm_ioctl(p->cpu, KVM_SET_VCPU_EVENTS, &events) == 0;
+    return done ? TARS_OK : kvm_fail(err, "cannot clear a virtual processor");
+}
+
 tars_status kvm_start(vmm_processor *p, const vmm_tables *tables, uint64_t rip, uint64_t rsp,
                       tars_error *err) {
     struct kvm_sregs *system = &p->run->s.regs.sregs;
@@ -212,6 +226,10 @@ tars_status kvm_start(vmm_processor *p, const vmm_tables *tables, uint64_t rip, 
         return kvm_fail(err, "cannot set up a virtual processor");
     }
     status = set_call_entry(p, tables, err);
+    if (status == TARS_OK && p->was_started) {
+        status = forget(p, err);
+    }
+    p->was_started = true;
     p->hides_time = tables->hides_time;
     p->call_entry = tables->call_entry;
     p->registers = (vmm_registers){.rip = rip, .rflags = 2};
@@ -406,12 +424,9 @@ static void take_exit(const vmm_processor *p, vmm_exit *out) {
     }
 }
 
-/* The kernel goes beyond the instruction of an exit only when it runs again, and only if the
- * instruction pointer is still there. */
-tars_status kvm_settle(vmm_processor *p, tars_error *err) {
-    if (!p->is_unfinished) {
-        return TARS_OK;
-    }
+/* One run that goes no further than the instruction of the last exit. False: the kernel asks for
+ * more of it. */
+static bool end_instruction(vmm_processor *p) {
     kvm_move_registers(&p->registers, &p->run->s.regs.regs, true);
     p->run->kvm_dirty_regs = KVM_SYNC_X86_REGS | p->dirty;
     p->dirty = 0;
@@ -421,13 +436,20 @@ tars_status kvm_settle(vmm_processor *p, tars_error *err) {
     int number = errno;
     __atomic_store_n(&p->run->immediate_exit, was_kicked, __ATOMIC_SEQ_CST);
     (void)pthread_mutex_unlock(&p->lock);
-    if (result == 0 || number != EINTR) {
-        errno = number;
-        return kvm_fail(err, "a virtual processor does not stop");
-    }
     kvm_move_registers(&p->registers, &p->run->s.regs.regs, false);
-    p->is_unfinished = false;
-    return TARS_OK;
+    return result != 0 && number == EINTR;
+}
+
+/* The kernel goes beyond the instruction of an exit only when it runs again, and only if the
+ * instruction pointer is still there. */
+tars_status kvm_settle(vmm_processor *p, tars_error *err) {
+    enum { MAX_PARTS = 16 }; /* what an instruction loads, changes and stores again, by pages */
+    for (unsigned i = 0; p->is_unfinished && i < MAX_PARTS; i++) {
+        p->is_unfinished = !end_instruction(p);
+    }
+    return p->is_unfinished
+               ? error_set(err, TARS_FAILED, "a virtual processor does not end its instruction")
+               : TARS_OK;
 }
 
 tars_status kvm_run(vmm_processor *p, uint64_t slice_ns, vmm_exit *out, tars_error *err) {
@@ -468,18 +490,6 @@ tars_status kvm_run(vmm_processor *p, uint64_t slice_ns, vmm_exit *out, tars_err
 uint64_t kvm_ticks_per_ms(const vmm_processor *p) {
     int khz = kvm_ioctl(p->cpu, KVM_GET_TSC_KHZ, NULL);
     return khz > 0 ? (uint64_t)khz : 0;
-}
-
-bool kvm_complete(vmm_processor *p) {
-    kvm_move_registers(&p->registers, &p->run->s.regs.regs, true);
-    p->run->kvm_dirty_regs = KVM_SYNC_X86_REGS | p->dirty;
-    p->dirty = 0;
-    __atomic_store_n(&p->run->immediate_exit, 1, __ATOMIC_SEQ_CST);
-    int result = ioctl(p->cpu, KVM_RUN, 0);
-    bool done = result != 0 && errno == EINTR;
-    __atomic_store_n(&p->run->immediate_exit, 0, __ATOMIC_SEQ_CST);
-    kvm_move_registers(&p->registers, &p->run->s.regs.regs, false);
-    return done;
 }
 
 void kvm_kick(vmm_processor *p) {

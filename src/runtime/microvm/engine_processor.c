@@ -148,8 +148,8 @@ static void run(engine_processor *p) {
     }
 }
 
-void engine_processor_main(void *argument) {
-    engine_processor *p = argument;
+void engine_processor_main(void *processor) {
+    engine_processor *p = processor;
     engine_machine *m = p->machine;
     tars_error error = {.status = TARS_OK};
     unsigned seen = 0;
