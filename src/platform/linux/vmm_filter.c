@@ -170,6 +170,8 @@ static const unsigned long requests[] = {
     KVM_SET_XCRS,
     KVM_SET_MSRS,
     KVM_SET_SIGNAL_MASK,
+    KVM_SET_DEBUGREGS,
+    KVM_SET_VCPU_EVENTS,
 };
 enum { N_REQUESTS = sizeof requests / sizeof requests[0] };
 
