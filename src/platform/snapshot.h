@@ -1,6 +1,7 @@
 /* Memory that copies start from: written once, sealed, and then the same for all that map it; what
- * a copy changes is its own. Neither is in memory dumps of the process. Ownership: begin to destroy; copies may outlive it and are given back
- * with platform_release and the snapshot's size. */
+ * a copy changes is its own. Neither is in memory dumps of the process. Ownership: begin to
+ * destroy; copies may outlive it and are given back with platform_release and the snapshot's size.
+ */
 #ifndef PLATFORM_SNAPSHOT_H
 #define PLATFORM_SNAPSHOT_H
 

@@ -38,7 +38,7 @@ enum {
 typedef struct linux_folder {
     const char *host;       /* NULL: the folder is open, and the context takes its handle over */
     platform_handle handle; /* without `host` */
-    const char *guest; /* absolute */
+    const char *guest;      /* absolute */
     bool writable;
 } linux_folder;
 
