@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LOCK_TIMEOUT_MS = 2000 };
+enum { LOCK_TIMEOUT_MS = 10000 }; /* others may be waiting for the disk */
 
 struct audit_log {
     audit_options options; /* its paths are those below */
@@ -128,6 +128,14 @@ static tars_status write_locked(audit_log *log, const audit_event *event,
     return status == TARS_OK ? audit_chain_append(&log->chain, event, configuration, err) : status;
 }
 
+/* Others need not wait for the disk. */
+static void sync_checkpoint(audit_log *log) {
+    if (log->chain.wants_sync && log->options.sync == AUDIT_SYNC_CHECKPOINT) {
+        (void)audit_chain_sync(&log->chain, NULL); /* else with the next checkpoint */
+    }
+    log->chain.wants_sync = false;
+}
+
 static tars_status write_event(audit_log *log, const audit_event *event,
                                const uint8_t *configuration, tars_error *err) {
     tars_error why;
@@ -140,6 +148,7 @@ static tars_status write_event(audit_log *log, const audit_event *event,
         if (status == TARS_OK) {
             status = write_locked(log, event, configuration, &why);
             platform_lock_release(&lock);
+            sync_checkpoint(log);
         }
     }
     if (status != TARS_OK) {

@@ -132,9 +132,7 @@ static tars_status write_checkpoint(audit_chain *chain, const char *reason, tars
     if (status == TARS_OK) {
         status = commit(chain, &line, &next, err);
     }
-    if (status == TARS_OK && chain->options->sync == AUDIT_SYNC_CHECKPOINT) {
-        status = audit_chain_sync(chain, err);
-    }
+    chain->wants_sync = chain->wants_sync || status == TARS_OK;
     return status;
 }
 

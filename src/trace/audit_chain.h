@@ -21,6 +21,7 @@ typedef struct audit_chain {
     char head_bytes[AUDIT_HEAD_BYTES];
     bool knows_head;
     bool is_unsynced;
+    bool wants_sync; /* a checkpoint was written: audit_chain_sync is due, without the lock */
     char *line; /* AUDIT_LINE_BYTES */
 } audit_chain;
 
@@ -34,7 +35,7 @@ tars_status audit_chain_find_end(audit_chain *chain, tars_error *err);
  * the log is as it was. */
 tars_status audit_chain_append(audit_chain *chain, const audit_event *event,
                                const uint8_t *configuration, tars_error *err);
-/* Brings everything to the disk. */
+/* Brings everything to the disk. Needs no lock over processes. */
 tars_status audit_chain_sync(audit_chain *chain, tars_error *err);
 
 #endif

@@ -43,7 +43,7 @@ typedef struct audit_verdict {
 /* Fails only when the log cannot be read: NOT_FOUND when there is none. */
 tars_status audit_verify(const audit_verify_options *options, audit_verdict *out, tars_error *err);
 
-/* The same over one file's bytes in memory, for tests. */
+/* The same over the bytes of one file, for what is in memory. */
 void audit_verify_bytes(const char *bytes, size_t length, const uint8_t *public_key,
                         audit_verdict *out);
 
