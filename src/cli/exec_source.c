@@ -1,5 +1,6 @@
 #include "cli/exec_source.h"
 
+#include "cli/configuration.h"
 #include "cli/report.h"
 #include "store/files.h"
 
@@ -42,14 +43,13 @@ static tars_status begin_module(exec_source *s, const char *name, tars_error *er
 tars_status exec_source_open(const cli *c, const char *runtime, const wasm_settings *settings,
                              const char *argument, exec_source *out, tars_error *err) {
     *out = (exec_source){0};
-    tars_status status = c->globals.home ? copy_path(c->globals.home, out->home, err)
-                                         : platform_data_path(out->home, sizeof out->home, err);
+    tars_status status = configuration_home(c, out->home, err);
     if (status == TARS_OK) {
         status = is_name(runtime, argument) ? begin_module(out, argument, err)
                                             : copy_path(argument, out->path, err);
     }
     if (status == TARS_OK) {
-        status = module_code_artifacts(out->home, out->is_module ? out->module.entry.sha256 : NULL,
+        status = module_code_artifacts(c, out->home, out->is_module ? out->module.entry.sha256 : NULL,
                                        settings, &out->code, &out->artifacts, err);
     }
     return status;

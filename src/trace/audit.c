@@ -32,8 +32,8 @@ tars_status audit_open(const audit_options *options, audit_log **out, tars_error
     }
     tars_status status = files_join(log->home, sizeof log->home, options->home, "", err);
     if (status == TARS_OK) {
-        status = audit_folder_path(options->home, options->folder, log->folder, sizeof log->folder,
-                                   err);
+        status =
+            audit_folder_path(options->home, options->folder, log->folder, sizeof log->folder, err);
     }
     if (status == TARS_OK) {
         status = files_join(log->lock_path, sizeof log->lock_path, log->folder, "lock", err);

@@ -113,8 +113,7 @@ static tars_status commit(audit_chain *chain, const text_buffer *line, audit_hea
 
 /* The next record's place, and the head that will be. */
 static audit_stamp stamp_of(const audit_chain *chain, audit_head *next) {
-    audit_stamp stamp = {.sequence = chain->head.sequence + 1,
-                         .time_ns = platform_wall_clock_ns()};
+    audit_stamp stamp = {.sequence = chain->head.sequence + 1, .time_ns = platform_wall_clock_ns()};
     memcpy(stamp.previous, chain->head.hash, sizeof stamp.previous);
     *next = chain->head;
     next->sequence++;
@@ -386,8 +385,8 @@ static bool is_unused(const audit_chain *chain, uint64_t number) {
     platform_kind kind = PLATFORM_KIND_MISSING;
     platform_file_info info = {0};
     return number == 1 && audit_segment_path(chain->folder, number, path, sizeof path) &&
-           platform_path_kind(path, &kind, &info, NULL) == TARS_OK &&
-           kind == PLATFORM_KIND_FILE && info.size_bytes == 0;
+           platform_path_kind(path, &kind, &info, NULL) == TARS_OK && kind == PLATFORM_KIND_FILE &&
+           info.size_bytes == 0;
 }
 
 /* There is no head, or none that can be trusted. */

@@ -22,7 +22,7 @@ typedef struct audit_chain {
     bool knows_head;
     bool is_unsynced;
     bool wants_sync; /* a checkpoint was written: audit_chain_sync is due, without the lock */
-    char *line; /* AUDIT_LINE_BYTES */
+    char *line;      /* AUDIT_LINE_BYTES */
 } audit_chain;
 
 tars_status audit_chain_init(audit_chain *chain, const audit_options *options, const char *folder,

@@ -175,8 +175,8 @@ static bool see(void *user, const char *name, platform_kind kind) {
     segment_range *range = user;
     uint64_t number = kind == PLATFORM_KIND_FILE ? audit_segment_number(name) : 0;
     if (number > 0) {
-        range->smallest = range->smallest == 0 || number < range->smallest ? number
-                                                                           : range->smallest;
+        range->smallest =
+            range->smallest == 0 || number < range->smallest ? number : range->smallest;
         range->largest = number > range->largest ? number : range->largest;
     }
     return true;

@@ -12,12 +12,12 @@ enum { AUDIT_HEAD_BYTES = 1024 };
 
 typedef struct audit_head {
     char log_id[AUDIT_ID_BYTES];
-    uint64_t first_segment, first;         /* number of the oldest file, its first record */
-    uint8_t before[SHA256_DIGEST_BYTES];   /* the hash before that one; zeros when none was removed */
-    uint64_t segment, bytes;               /* number of the last file, how much of it counts */
-    uint64_t sequence;                     /* the last record that counts; 0: there is none */
-    uint8_t hash[SHA256_DIGEST_BYTES];     /* its hash */
-    uint64_t checkpoint;                   /* the last checkpoint; 0: none */
+    uint64_t first_segment, first;       /* number of the oldest file, its first record */
+    uint8_t before[SHA256_DIGEST_BYTES]; /* the hash before that one; zeros when none was removed */
+    uint64_t segment, bytes;             /* number of the last file, how much of it counts */
+    uint64_t sequence;                   /* the last record that counts; 0: there is none */
+    uint8_t hash[SHA256_DIGEST_BYTES];   /* its hash */
+    uint64_t checkpoint;                 /* the last checkpoint; 0: none */
     uint8_t configuration[SHA256_DIGEST_BYTES]; /* of the configuration last seen, or zeros */
     char key_id[KEYS_ID_BYTES];
 } audit_head;

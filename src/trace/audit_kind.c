@@ -16,7 +16,6 @@ const audit_kind_row audit_kind_rows[AUDIT_KINDS] = {
     [AUDIT_PATH_ESCAPE] = {"security.path_escape", AUDIT_ERROR,
                            "a guest's path leads out of its folders"},
     [AUDIT_LIMIT] = {"security.limit", AUDIT_WARNING, "a guest met a limit"},
-    [AUDIT_NETWORK] = {"security.network", AUDIT_WARNING, "a connection was refused"},
     [AUDIT_SIGNATURE] = {"security.signature", AUDIT_ERROR, "a signature does not fit"},
     [AUDIT_TAMPER] = {"security.tamper", AUDIT_CRITICAL, "a file is not as it was written"},
     [AUDIT_RUN_STARTED] = {"run.started", AUDIT_INFO, "work begins"},

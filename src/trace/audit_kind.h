@@ -24,7 +24,6 @@ typedef enum audit_kind {
     AUDIT_SYSCALL,
     AUDIT_PATH_ESCAPE,
     AUDIT_LIMIT,
-    AUDIT_NETWORK,
     AUDIT_SIGNATURE,
     AUDIT_TAMPER,
     AUDIT_RUN_STARTED, /* what was done */

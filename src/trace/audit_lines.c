@@ -27,8 +27,8 @@ static tars_status fill(audit_lines *lines, tars_error *err) {
     size_t room = BUFFER_BYTES - lines->filled;
     uint64_t left = lines->end - lines->next;
     size_t n = left < room ? (size_t)left : room;
-    tars_status status = platform_file_read_at(lines->file, lines->next,
-                                               lines->buffer + lines->filled, n, err);
+    tars_status status =
+        platform_file_read_at(lines->file, lines->next, lines->buffer + lines->filled, n, err);
     if (status == TARS_OK) {
         lines->filled += n;
         lines->next += n;

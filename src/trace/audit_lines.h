@@ -8,9 +8,9 @@
 
 typedef struct audit_lines {
     const platform_file *file;
-    uint64_t next, end;       /* offsets in the file: of what was not read, and where to stop */
-    uint64_t offset;          /* of the line */
-    char *buffer;             /* what was read and not handed out is [at, filled) */
+    uint64_t next, end; /* offsets in the file: of what was not read, and where to stop */
+    uint64_t offset;    /* of the line */
+    char *buffer;       /* what was read and not handed out is [at, filled) */
     size_t at, filled;
 } audit_lines;
 

@@ -143,8 +143,7 @@ bool audit_checkpoint_is_signed(const char *line, const audit_scan *scan,
                                 const uint8_t public_key[KEYS_PUBLIC_BYTES]) {
     size_t length = 0;
     char *text = signed_text(line, scan->signed_bytes, scan->previous, &length);
-    bool fits =
-        text && keys_verify(public_key, text, length, scan->signature, NULL) == TARS_OK;
+    bool fits = text && keys_verify(public_key, text, length, scan->signature, NULL) == TARS_OK;
     free(text);
     return fits;
 }
@@ -222,8 +221,8 @@ static const char *scan_checkpoint(const char *line, size_t before_previous, aud
     static const char log[] = ",\"attributes\":{\"log\":\"";
     static const char key[] = "\",\"key_id\":\"";
     const size_t n_after = sizeof SIGNATURE - 1 + SIGNATURE_DIGITS + 2;
-    const size_t n_all = sizeof log - 1 + AUDIT_ID_BYTES - 1 + sizeof key - 1 +
-                         (KEYS_ID_BYTES - 1) + 1 + n_after;
+    const size_t n_all =
+        sizeof log - 1 + AUDIT_ID_BYTES - 1 + sizeof key - 1 + (KEYS_ID_BYTES - 1) + 1 + n_after;
     if (before_previous < n_all) {
         return "the checkpoint has no signature";
     }

@@ -30,8 +30,8 @@ enum {
 
 typedef struct audit_event {
     audit_kind kind;
-    const char *action;  /* "blocked", "killed", "logged"; NULL: logged */
-    const char *subject; /* what it is about: a program, a model, a key */
+    const char *action;                     /* "blocked", "killed", "logged"; NULL: logged */
+    const char *subject;                    /* what it is about: a program, a model, a key */
     const char *profile, *runtime, *tenant; /* these and the ids may be NULL */
     const char *trace_id, *span_id;
     const log_field *attributes;

@@ -227,9 +227,8 @@ static tars_status take_head(verifier *v, tars_error *err) {
         bool is_whole = false;
         platform_sleep_ns(i > 0 ? PAUSE_NS : 0);
         status = read_head(path, bytes, &is_whole, err);
-        out->has_head =
-            status == TARS_OK && is_whole &&
-            audit_head_read(bytes, v->options->public_key, &out->head, &why) == TARS_OK;
+        out->has_head = status == TARS_OK && is_whole &&
+                        audit_head_read(bytes, v->options->public_key, &out->head, &why) == TARS_OK;
         if (!is_whole) {
             error_set(&why, TARS_CORRUPT, "the head of the audit log is damaged");
         }

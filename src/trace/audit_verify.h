@@ -12,7 +12,7 @@
 #include "trace/audit_head.h"
 
 typedef struct audit_verify_options {
-    const char *path; /* a log's folder, or one of its files, which is proven by itself */
+    const char *path;           /* a log's folder, or one of its files, which is proven by itself */
     const uint8_t *public_key;  /* [KEYS_PUBLIC_BYTES] */
     uint64_t expected_sequence; /* 0: nothing is expected */
     uint8_t expected_hash[SHA256_DIGEST_BYTES];
@@ -29,7 +29,7 @@ typedef struct audit_verdict {
     uint64_t checkpoints; /* of them */
     uint64_t first, last; /* sequence of the first and the last good one; 0: there is none */
     uint8_t last_hash[SHA256_DIGEST_BYTES];
-    uint64_t signed_to; /* the last record that a signature vouches for; 0: none */
+    uint64_t signed_to;        /* the last record that a signature vouches for; 0: none */
     uint64_t n_unsigned_bytes; /* behind the head's end: not acknowledged, and not proven */
     bool has_head;
     audit_head head;

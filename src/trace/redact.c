@@ -87,7 +87,8 @@ void redact_text(const redact_words *list, const char *text, size_t length, text
         const char *ends = "";
         size_t value = n > 0 ? value_at(text, length, i + n, &ends) : 0;
         size_t end = value;
-        if (value == 0 && length - i > scheme_bytes && memcmp(text + i, scheme, scheme_bytes) == 0) {
+        if (value == 0 && length - i > scheme_bytes &&
+            memcmp(text + i, scheme, scheme_bytes) == 0) {
             value = i + scheme_bytes;
             end = value + user_at(text + value, length - value);
         } else {

@@ -214,9 +214,8 @@ static void secrets_are_left_out(void) {
 
     audit_fixture f;
     audit_fixture_begin(&f, (audit_options){.refuses = true});
-    log_field fields[] = {{"db_password", "planted-1", 0},
-                          {"reason", "token=planted-2", 0},
-                          {"cookie", NULL, 31337}};
+    log_field fields[] = {
+        {"db_password", "planted-1", 0}, {"reason", "token=planted-2", 0}, {"cookie", NULL, 31337}};
     audit_event event = {.kind = AUDIT_DENIED,
                          .subject = "https://planted-3@host/?secret=planted-4",
                          .attributes = fields,
@@ -580,10 +579,9 @@ static void full_files_are_ended(void) {
 
 static void old_files_go_as_configured(void) {
     audit_fixture f;
-    audit_fixture_begin(&f, (audit_options){.rotate_bytes = 4000,
-                                            .checkpoint_records = 5,
-                                            .keep = 2,
-                                            .refuses = true});
+    audit_fixture_begin(
+        &f,
+        (audit_options){.rotate_bytes = 4000, .checkpoint_records = 5, .keep = 2, .refuses = true});
     audit_fixture_fill(&f, 100);
     audit_fixture_close(&f);
     audit_verdict v = audit_fixture_verify(&f, (audit_verify_options){.path = NULL});
@@ -624,9 +622,8 @@ enum { WRITERS = 4, WRITES = 150 };
 
 static int write_many(const audit_fixture *f) {
     tars_error err = {.message = ""};
-    audit_log *log = audit_fixture_open(f, (audit_options){.rotate_bytes = 60000,
-                                                           .checkpoint_records = 20,
-                                                           .refuses = true});
+    audit_log *log = audit_fixture_open(
+        f, (audit_options){.rotate_bytes = 60000, .checkpoint_records = 20, .refuses = true});
     int failures = 0;
     for (uint64_t i = 0; i < WRITES; i++) {
         if (audit_fixture_write(log, i, &err) != TARS_OK) {
@@ -812,10 +809,11 @@ static void what_is_no_log_is_said(void) {
         const char *name;
         uint64_t number;
     } names[] = {
-        {"audit-000001.log", 1},   {"audit-1234567.log", 1234567}, {"audit-1.log", 0},
-        {"audit-000000.log", 0},   {"audit-0000001.log", 0},       {"audit-000001.log.gz", 0},
-        {"audit-00000x.log", 0},   {"head", 0},                    {"audit-.log", 0},
-        {"audit-99999999999999999999.log", 0},
+        {"audit-000001.log", 1},  {"audit-1234567.log", 1234567},
+        {"audit-1.log", 0},       {"audit-000000.log", 0},
+        {"audit-0000001.log", 0}, {"audit-000001.log.gz", 0},
+        {"audit-00000x.log", 0},  {"head", 0},
+        {"audit-.log", 0},        {"audit-99999999999999999999.log", 0},
     };
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         CHECK_INT(audit_segment_number(names[i].name), names[i].number);

@@ -18,9 +18,10 @@ static uint64_t rounds_wanted(void) {
 /* Until it is killed. */
 static void write_on(const audit_fixture *f, atomic_uint_least64_t *acknowledged) {
     tars_error err = {.message = ""};
-    audit_log *log = audit_fixture_open(
-        f, (audit_options){.rotate_bytes = 20000, .checkpoint_records = 7, .refuses = true,
-                           .sync = AUDIT_SYNC_NEVER});
+    audit_log *log = audit_fixture_open(f, (audit_options){.rotate_bytes = 20000,
+                                                           .checkpoint_records = 7,
+                                                           .refuses = true,
+                                                           .sync = AUDIT_SYNC_NEVER});
     for (uint64_t i = 0;; i++) {
         if (audit_fixture_write(log, i, &err) != TARS_OK) {
             printf("    %s (%s)\n", err.message, err.cause);
