@@ -1,7 +1,6 @@
 #include "cli/exec_source.h"
 
 #include "cli/configuration.h"
-#include "cli/report.h"
 #include "store/files.h"
 
 #include <string.h>
