@@ -6,7 +6,7 @@
 #include <string.h>
 
 #define PREVIOUS ",\"previous\":\""
-#define HASH "\",\"hash\":\""
+#define HASH ",\"hash\":\""
 #define SIGNATURE ",\"signature\":\""
 #define PURPOSE "tars audit checkpoint 1\n"
 
@@ -52,7 +52,7 @@ static void append_end(text_buffer *line, size_t start, const audit_stamp *stamp
     append_hash(line, stamp->previous);
     text_append_char(line, '"');
     sha256(line->data + start, line->length - start, hash);
-    text_append_string(line, HASH + 1);
+    text_append_string(line, HASH);
     append_hash(line, hash);
     text_append_string(line, "\"}\n");
 }
@@ -241,7 +241,7 @@ static const char *scan_checkpoint(const char *line, size_t before_previous, aud
 
 const char *audit_record_scan(const char *line, size_t length, audit_scan *out) {
     const size_t n_hash = sizeof HASH - 1 + HASH_DIGITS + 2;
-    const size_t n_end = sizeof PREVIOUS - 1 + HASH_DIGITS + n_hash;
+    const size_t n_end = sizeof PREVIOUS - 1 + HASH_DIGITS + 1 + n_hash;
     uint8_t hash[SHA256_DIGEST_BYTES];
     *out = (audit_scan){0};
     if (length < n_end || length >= AUDIT_LINE_BYTES) {
@@ -259,13 +259,13 @@ const char *audit_record_scan(const char *line, size_t length, audit_scan *out) 
     audit_cursor end = {.at = line + before_previous, .end = line + length};
     audit_take(&end, PREVIOUS);
     audit_take_hex(&end, out->previous, sizeof out->previous);
-    audit_take(&end, HASH);
+    audit_take(&end, "\"" HASH);
     audit_take_hex(&end, out->hash, sizeof out->hash);
     audit_take(&end, "\"}");
     if (cursor.is_wrong || end.is_wrong) {
         return "the line is no record";
     }
-    sha256(line, length - n_hash + 1, hash);
+    sha256(line, length - n_hash, hash);
     if (memcmp(hash, out->hash, sizeof hash) != 0) {
         return "the record was changed: its hash does not fit its text";
     }

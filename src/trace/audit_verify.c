@@ -225,7 +225,9 @@ static tars_status take_head(verifier *v, tars_error *err) {
     }
     for (int i = 0; i < TRIES && status == TARS_OK && !out->has_head; i++) {
         bool is_whole = false;
-        platform_sleep_ns(i > 0 ? PAUSE_NS : 0);
+        if (i > 0) {
+            platform_sleep_ns(PAUSE_NS);
+        }
         status = read_head(path, bytes, &is_whole, err);
         out->has_head = status == TARS_OK && is_whole &&
                         audit_head_read(bytes, v->options->public_key, &out->head, &why) == TARS_OK;
