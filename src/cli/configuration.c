@@ -2,6 +2,7 @@
 
 #include "cli/auditing.h"
 #include "cli/report.h"
+#include "store/files.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -123,15 +124,8 @@ void configuration_log(const cli *c, log_level level, const char *message, const
 }
 
 tars_status configuration_home(const cli *c, char out[PLATFORM_PATH_BYTES], tars_error *err) {
-    if (!c->globals.home) {
-        return platform_data_path(out, PLATFORM_PATH_BYTES, err);
-    }
-    size_t length = strlen(c->globals.home);
-    if (length >= PLATFORM_PATH_BYTES) {
-        return error_set(err, TARS_USAGE, "a path of %zu bytes is too long", length);
-    }
-    memcpy(out, c->globals.home, length + 1);
-    return TARS_OK;
+    return c->globals.home ? files_copy_path(out, c->globals.home, err)
+                           : platform_data_path(out, PLATFORM_PATH_BYTES, err);
 }
 
 bool configuration_says(const config *values, const char *path) {

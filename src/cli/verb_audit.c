@@ -2,6 +2,7 @@
 #include "cli/auditing.h"
 #include "cli/configuration.h"
 #include "cli/report.h"
+#include "store/files.h"
 #include "trace/audit_verify.h"
 
 #include <stdlib.h>
@@ -65,15 +66,6 @@ typedef struct audit_place {
     char key_id[KEYS_ID_BYTES];
 } audit_place;
 
-static tars_status copy_path(const char *from, char *to, tars_error *err) {
-    size_t length = strlen(from);
-    if (length >= PLATFORM_PATH_BYTES) {
-        return error_set(err, TARS_USAGE, "a path of %zu bytes is too long", length);
-    }
-    memcpy(to, from, length + 1);
-    return TARS_OK;
-}
-
 /* The configuration is read without being recorded: looking at a log adds nothing to it. */
 static tars_status find_folder(const cli *c, const char *home, char *path, tars_error *err) {
     config_diagnostics problems = {0};
@@ -115,7 +107,7 @@ static tars_status find_place(const cli *c, const verb_call *call, audit_place *
     bool needs_home = call->n_arguments < 2 || !values->key;
     tars_status status = needs_home ? configuration_home(c, home, err) : TARS_OK;
     if (status == TARS_OK) {
-        status = call->n_arguments > 1 ? copy_path(call->arguments[1], out->path, err)
+        status = call->n_arguments > 1 ? files_copy_path(out->path, call->arguments[1], err)
                                        : find_folder(c, home, out->path, err);
     }
     platform_kind kind = PLATFORM_KIND_MISSING;

@@ -150,35 +150,56 @@ static tars_status write_record(audit_chain *chain, const audit_event *event,
 
 /* ---- full files ------------------------------------------------------------------------------ */
 
-/* The first record of a file. */
-static tars_status first_of(const audit_chain *chain, uint64_t number, audit_scan *out,
-                            tars_error *err) {
-    char path[PLATFORM_PATH_BYTES];
+/* A file of the log, to be read from its beginning. */
+typedef struct segment_reader {
     platform_file file;
+    audit_lines lines;
+} segment_reader;
+
+static tars_status open_reader(const audit_chain *chain, uint64_t number, segment_reader *out,
+                               tars_error *err) {
+    char path[PLATFORM_PATH_BYTES];
     platform_file_info info;
-    audit_lines lines = {0};
-    const char *line = NULL;
-    size_t length = 0;
-    bool is_whole = false;
     if (!audit_segment_path(chain->folder, number, path, sizeof path)) {
         return error_set(err, TARS_LIMIT, "the path of the audit log is too long");
     }
-    tars_status status = platform_file_open(path, &file, err);
+    tars_status status = platform_file_open(path, &out->file, err);
     if (status != TARS_OK) {
         return status;
     }
-    status = platform_file_get_info(&file, &info, err);
+    status = platform_file_get_info(&out->file, &info, err);
     if (status == TARS_OK) {
-        status = audit_lines_open(&lines, &file, 0, info.size_bytes, err);
+        status = audit_lines_open(&out->lines, &out->file, 0, info.size_bytes, err);
     }
-    if (status == TARS_OK) {
-        status = audit_lines_next(&lines, &line, &length, &is_whole, err);
+    if (status != TARS_OK) {
+        platform_file_close(&out->file);
     }
-    if (status == TARS_OK && (!is_whole || audit_record_scan(line, length, out))) {
-        status = error_set(err, TARS_CORRUPT, "the file begins with no record");
+    return status;
+}
+
+static void close_reader(segment_reader *reader) {
+    audit_lines_close(&reader->lines);
+    platform_file_close(&reader->file);
+}
+
+/* The first record of a file. */
+static tars_status first_of(const audit_chain *chain, uint64_t number, audit_scan *out,
+                            tars_error *err) {
+    segment_reader reader;
+    const char *line = NULL;
+    size_t length = 0;
+    bool is_whole = false;
+    tars_status status = open_reader(chain, number, &reader, err);
+    if (status != TARS_OK) {
+        return status;
     }
-    audit_lines_close(&lines);
-    platform_file_close(&file);
+    status = audit_lines_next(&reader.lines, &line, &length, &is_whole, err);
+    bool begins = status == TARS_OK && is_whole && !audit_record_scan(line, length, out);
+    close_reader(&reader);
+    if (status == TARS_OK && !begins) {
+        error_set(err, TARS_CORRUPT, "the file begins with no record");
+        return TARS_CORRUPT;
+    }
     return status;
 }
 
@@ -340,29 +361,17 @@ static tars_status new_head(audit_head *out, tars_error *err) {
 /* The last good record of a file, as far as its own hash can tell. */
 static tars_status last_of(const audit_chain *chain, uint64_t number, audit_head *next,
                            tars_error *err) {
-    char path[PLATFORM_PATH_BYTES];
-    platform_file file;
-    platform_file_info info;
-    audit_lines lines = {0};
+    segment_reader reader;
     const char *line = NULL;
     size_t length = 0;
     bool is_whole = false;
     audit_scan scan;
-    if (!audit_segment_path(chain->folder, number, path, sizeof path)) {
-        return error_set(err, TARS_LIMIT, "the path of the audit log is too long");
-    }
-    tars_status status = platform_file_open(path, &file, err);
+    tars_status status = open_reader(chain, number, &reader, err);
     if (status != TARS_OK) {
         return status;
     }
-    status = platform_file_get_info(&file, &info, err);
-    if (status == TARS_OK) {
-        status = audit_lines_open(&lines, &file, 0, info.size_bytes, err);
-    }
     do {
-        if (status == TARS_OK) {
-            status = audit_lines_next(&lines, &line, &length, &is_whole, err);
-        }
+        status = audit_lines_next(&reader.lines, &line, &length, &is_whole, err);
         if (status != TARS_OK || !is_whole || audit_record_scan(line, length, &scan)) {
             continue;
         }
@@ -374,8 +383,7 @@ static tars_status last_of(const audit_chain *chain, uint64_t number, audit_head
             next->checkpoint = scan.sequence;
         }
     } while (status == TARS_OK && line);
-    audit_lines_close(&lines);
-    platform_file_close(&file);
+    close_reader(&reader);
     return status;
 }
 

@@ -65,6 +65,7 @@ static bool check_place(verifier *v, const audit_scan *scan) {
 static bool check_signature(verifier *v, const char *line, const audit_scan *scan) {
     char own_id[KEYS_ID_BYTES];
     unsigned long long number = scan->sequence;
+    uint64_t from = v->out->signed_to + 1;
     keys_id_of(v->options->public_key, own_id);
     if (v->log_id[0] == '\0') {
         memcpy(v->log_id, scan->log_id, sizeof v->log_id);
@@ -78,7 +79,7 @@ static bool check_signature(verifier *v, const char *line, const audit_scan *sca
     } else if (!audit_checkpoint_is_signed(line, scan, v->options->public_key)) {
         bad(v, scan->sequence,
             "the signature of checkpoint %llu does not fit: a record from %llu on was replaced",
-            number, (unsigned long long)(v->out->signed_to + 1));
+            number, (unsigned long long)from);
     }
     return !v->is_stopped;
 }
@@ -248,6 +249,7 @@ static void check_end(verifier *v) {
     audit_verdict *out = v->out;
     const audit_head *head = &out->head;
     uint64_t next = v->next > 0 ? v->next : 1;
+    uint64_t from = out->signed_to + 1;
     if (v->is_stopped) {
         return;
     }
@@ -269,7 +271,7 @@ static void check_end(verifier *v) {
         bad(v, out->last,
             "record %llu is not the one that the head vouches for: a record from %llu on was "
             "replaced",
-            (unsigned long long)out->last, (unsigned long long)(out->signed_to + 1));
+            (unsigned long long)out->last, (unsigned long long)from);
     } else {
         out->signed_to = out->last;
     }
