@@ -86,12 +86,12 @@ static tars_status refuse_floor(const tars_context *context, const runtime_row *
                          .attributes = fields,
                          .n_attributes = sizeof fields / sizeof fields[0]};
     tars_status status = context_audit(context, &event, err);
-    if (status == TARS_OK) {
-        status = error_set(err, TARS_UNAVAILABLE, "runtime %s does not give isolation %s",
-                           row->name, floor);
-        error_hint(err, "leave out --runtime: the isolation decides then");
+    if (status != TARS_OK) {
+        return status;
     }
-    return status;
+    error_set(err, TARS_UNAVAILABLE, "runtime %s does not give isolation %s", row->name, floor);
+    error_hint(err, "leave out --runtime: the isolation decides then");
+    return TARS_UNAVAILABLE;
 }
 
 /* The runtime that is asked for, or the first whose isolation is enough. */

@@ -138,7 +138,7 @@ tars_status keys_open(const char *home, keys **out, tars_error *err) {
     bool is_new = status == TARS_OK;
     /* another process may have been first: then its key is the key */
     status = is_new || status == TARS_CONFLICT ? load(path, out, err) : status;
-    if (status == TARS_OK) {
+    if (*out) {
         (*out)->is_new = is_new;
     }
     return status;
