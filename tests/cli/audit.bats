@@ -226,11 +226,10 @@ expect_records() {
 }
 
 @test "files are ended when they are full, and kept as configured" {
-    local i setting=(--set deployment.audit.rotate_mb=64KiB --set deployment.audit.keep=1
+    local setting=(--set deployment.audit.rotate_mb=64KiB --set deployment.audit.keep=1
         --set deployment.audit.checkpoint_records=1)
     deny "${setting[@]}"
-    for i in 1 2 3; do # a full file each time
-        head -c 1 /dev/null
+    for _ in 1 2 3; do # a full file each time
         python3 - "$TARS" "${setting[@]}" <<'PY'
 import subprocess, sys
 name = "x" * 4000
@@ -270,8 +269,8 @@ PY
     local folder=$BATS_TEST_TMPDIR/disk/audit
     deny --set deployment.audit.folder="$folder"
     dd if=/dev/zero of="$BATS_TEST_TMPDIR/disk/full" bs=1k 2>/dev/null || true
-    local i ended=0
-    for i in $(seq 40); do
+    local ended=0
+    for _ in $(seq 40); do
         capture "$TARS" exec --json --set deployment.audit.folder="$folder" \
             --set deployment.audit.on_failure=refuse "$GUEST" exit 0
         [ "$status" -eq 0 ] || { ended=1 && break; }
