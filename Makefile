@@ -9,7 +9,7 @@ MODEL := smollm2
 PACKAGES := tools/install-packages.sh
 
 .DEFAULT_GOAL := all
-.PHONY: all demo test sanitize bench peers fuzz lint format install docs packages clean help
+.PHONY: all demo test nightly sanitize bench peers fuzz lint format install docs packages clean help
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 18
@@ -31,10 +31,12 @@ demo: ## packages, build, model, one answer in the terminal
 	@build/tars run $(MODEL) "$(PROMPT)" --logits-hash
 
 test: ## packages, build, every test
-	@$(PACKAGES) build wasm test cross
+	@$(PACKAGES) build wasm test programs cross
 	@$(MAKE) --no-print-directory all
 	@cmake --build build --parallel $(JOBS) --target tests
 	@tools/wasi_programs.py >/dev/null || echo "make: the tests of other people's WASI programs are left out" >&2
+	@for library in glibc musl; do tools/linux_programs.py $$library >/dev/null || \
+		echo "make: the tests of other people's $$library programs are left out" >&2; done
 	@tests/run --build build --jobs $(JOBS)
 
 sanitize: ## the test programs under address and undefined-behaviour sanitizers
@@ -53,6 +55,11 @@ peers: all ## tars and llama.cpp, interleaved in one run (builds the peer once: 
 	@cmake --build build --parallel $(JOBS) --target benches
 	@python3 bench/peers/llama_cpp.py
 
+nightly: all ## the tests of micro-VMs on emulated hardware (minutes; a kernel from apt)
+	@$(PACKAGES) nightly || echo "make: what is missing is named by the skip that follows" >&2
+	@cmake --build build --parallel $(JOBS) --target tests
+	@tests/nightly/kvm_hardware.py --build build
+
 fuzz: ## each fuzz target for FUZZ_SECONDS
 	@$(PACKAGES) build fuzz
 	@tools/fuzz.sh $(FUZZ_SECONDS)
@@ -68,7 +75,7 @@ format: ## clang-format over all C files
 install: all ## headers, libraries, tars.pc, program, manual page below DESTDIR/PREFIX
 	@cmake --install build --prefix $(PREFIX)
 
-docs: all ## manual page into build/docs; checks the links of the documents
+docs: all ## manual page into build/docs; checks links and the threat model
 	@tools/docs.sh
 
 packages: ## Debian or Ubuntu packages that the build and the tests need

@@ -39,6 +39,21 @@ function(tars_machine_guest)
   add_custom_target(tars_machine_guest DEPENDS ${TARS_MACHINE_GUEST})
 endfunction()
 
+# Stands in for the engine in tests: tests/runtime/hostile_engine.h.
+function(tars_hostile_engine)
+  set(hostile ${CMAKE_BINARY_DIR}/tests/hostile-engine.elf)
+  file(MAKE_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+  add_custom_command(OUTPUT ${hostile}
+    COMMAND ${CMAKE_C_COMPILER} -std=gnu17 -O1 -fno-pie -static -Wall -Wextra -Werror
+            -I${CMAKE_SOURCE_DIR}/tests -I${CMAKE_SOURCE_DIR}/src -I${CMAKE_SOURCE_DIR}/include
+            -Wl,--strip-all -Wl,-z,noseparate-code -Wl,-z,norelro -Wl,-z,max-page-size=0x200000
+            -Wl,-z,common-page-size=0x200000 -MD -MF ${hostile}.d
+            ${CMAKE_SOURCE_DIR}/tests/runtime/hostile_engine.c -o ${hostile}
+    DEPENDS ${CMAKE_SOURCE_DIR}/tests/runtime/hostile_engine.c DEPFILE ${hostile}.d
+    COMMENT "Building the hostile engine" VERBATIM)
+  add_custom_target(tars_hostile_engine DEPENDS ${hostile})
+endfunction()
+
 if(TARS_FAMILY STREQUAL x86 AND CMAKE_SYSTEM_NAME STREQUAL Linux)
   set(TARS_MACHINE_GUEST ${CMAKE_BINARY_DIR}/tars-guest.elf)
   tars_machine_guest()

@@ -27,6 +27,8 @@ TITLES = {"wasm": "WebAssembly", "native": "Processes", "microvm": "Micro-VMs"}
 
 
 def count_of(case):
+    if "tests" in case:
+        return len(case["tests"])
     counts = [
         max(1, len(case.get("variants", []))),
         max(1, len(case.get("program_each", []))),
@@ -41,6 +43,8 @@ def count_of(case):
 
 
 def ending_of(case):
+    if "ends_with" in case:
+        return case["ends_with"]
     if case.get("ends"):
         return "compiled or refused, within the compiler's limits"
     if "error" in case or "refused" in case:

@@ -3,17 +3,18 @@
 # nothing is missing. Proxy and certificate settings of the environment reach apt-get unchanged.
 #
 #   tools/install-packages.sh [--print] GROUP…
-#   groups: build wasm test cross lint fuzz peers
+#   groups: build wasm test programs cross lint fuzz peers nightly
 #   --print  only prints what is missing
 #
-# Packages of the groups wasm and cross are left out with a note where the release lacks them; a missing
-# package of any other group is an error.
+# Packages of the groups wasm, programs, cross and nightly are left out with a note where the
+# release lacks them; a missing package of any other group is an error.
 set -euo pipefail
 
 build=(gcc libc6-dev cmake ninja-build pkg-config git python3 python3-pip python3-venv
     ca-certificates libcurl4-openssl-dev libssl-dev libarchive-dev libsqlite3-dev
     libedit-dev libfyaml-dev)
 test=(g++ bats tcl)
+programs=(musl-tools bash-static)
 wasm=(clang-19 lld-19 libclang-rt-19-dev-wasm32 wasi-libc)
 cross=(gcc-mingw-w64-x86-64 "${wasm[@]}")
 if [ "$(uname -m)" = x86_64 ]; then
@@ -22,6 +23,7 @@ fi
 lint=(clang-format-19 clang-tidy-19 shellcheck)
 fuzz=(clang-19 libclang-rt-19-dev lld-19)
 peers=(g++ python3-dev)
+nightly=(qemu-system-x86 busybox-static bats)
 
 fail() {
     echo "install-packages: $*" >&2
@@ -38,6 +40,8 @@ available() {
     [ -n "$candidate" ] && [ "$candidate" != "(none)" ]
 }
 
+installed busybox || programs+=(busybox-static) # which would take its place
+
 print_only=no
 required=()
 optional=()
@@ -47,11 +51,16 @@ for group in "$@"; do
     build) required+=("${build[@]}") ;;
     test) required+=("${test[@]}") ;;
     wasm) optional+=("${wasm[@]}") ;;
+    programs) optional+=("${programs[@]}") ;;
     cross) optional+=("${cross[@]}") ;;
     lint) required+=("${lint[@]}") ;;
     fuzz) required+=("${fuzz[@]}") ;;
     peers) required+=("${peers[@]}") ;;
-    *) fail "unknown group '$group': expected build, wasm, test, cross, lint, fuzz or peers" ;;
+    nightly) optional+=("${nightly[@]}") ;;
+    *)
+        fail "unknown group '$group': expected build, wasm, test, programs, cross, lint, fuzz," \
+            "peers or nightly"
+        ;;
     esac
 done
 

@@ -30,5 +30,6 @@ check "formatting (clang-format)" formatting
 check "shell scripts (shellcheck)" shell_scripts
 check "Python scripts parse" python_scripts
 check "links of the documents (tools/check_links.py)" tools/check_links.py
+check "tests of the threat model (tools/check_threat_model.py)" tools/check_threat_model.py
 check "static analysis of src (clang-tidy)" tidy
 finish

@@ -67,6 +67,8 @@ typedef struct tars_model_entry {
     uint64_t parameters;
     uint32_t context_length;
     int64_t imported_unix_s;
+    char sandbox[16]; /* after an import or a pull: where the source was read; "": nowhere, it was
+                         there already. Always "" in lists */
 } tars_model_entry;
 
 /* Progress of long work: `done` of `total` bytes (total 0: unknown) of the named step. Returning

@@ -82,6 +82,18 @@ void bench_add_result(bench_report *report, const char *name, const char *unit, 
     result->best = more_is_better ? samples[count - 1] : samples[0];
 }
 
+tars_status bench_leave_out(bench_report *report, const char *name, const tars_error *why) {
+    if (report->n_left_out < BENCH_MAX_LEFT_OUT) {
+        bench_left_out *left = &report->left_out[report->n_left_out++];
+        text_buffer text;
+        text_init(&text, left->name, sizeof left->name);
+        text_append_string(&text, name);
+        text_init(&text, left->reason, sizeof left->reason);
+        text_append_string(&text, why->message);
+    }
+    return TARS_OK;
+}
+
 static tars_status count_run(bench *b, tars_error *err) {
     bool goes_on = progress_update(&b->progress, "bench", ++b->runs_done, b->runs_total);
     return goes_on ? TARS_OK : client_check_interrupt(err);

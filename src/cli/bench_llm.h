@@ -9,7 +9,8 @@ enum {
     BENCH_MAX_RESULTS = 96,
     BENCH_MAX_SAMPLES = 1000,
     BENCH_MAX_THREADS = 16,
-    BENCH_SHORT_PROMPT_TOKENS = 32
+    BENCH_SHORT_PROMPT_TOKENS = 32,
+    BENCH_MAX_LEFT_OUT = 8
 };
 
 typedef struct bench_result {
@@ -30,9 +31,17 @@ typedef struct bench_plan {
     const char *metering;  /* of guests: "epochs", "none", "fuel", "both" */
 } bench_plan;
 
+/* What could not be measured here, and why. */
+typedef struct bench_left_out {
+    char name[48];
+    char reason[160];
+} bench_left_out;
+
 typedef struct bench_report {
     bench_result results[BENCH_MAX_RESULTS];
     size_t count;
+    bench_left_out left_out[BENCH_MAX_LEFT_OUT];
+    size_t n_left_out;
     char isa[16]; /* that was used */
 } bench_report;
 
@@ -48,5 +57,7 @@ tars_request bench_request(tars_model *model, const int32_t *ids, size_t n_ids, 
 /* Sorts the samples and adds their figures; the rest when the report is full is left out. */
 void bench_add_result(bench_report *report, const char *name, const char *unit, double *samples,
                       unsigned count, unsigned threads);
+/* Adds what is not measured, with the error that says why. OK. */
+tars_status bench_leave_out(bench_report *report, const char *name, const tars_error *why);
 
 #endif

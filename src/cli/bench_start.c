@@ -1,6 +1,7 @@
 #include "cli/bench_start.h"
 
 #include "api/model_api.h"
+#include "cli/bench_engines.h"
 #include "cli/bench_programs.h"
 #include "cli/progress.h"
 #include "runtime/wasm/run.h"
@@ -130,23 +131,33 @@ static tars_status measure_crowd(client *session, tars_model *m, uint32_t n_voca
     return status;
 }
 
-tars_status bench_start(client *session, const bench_plan *plan, bench_report *out,
-                        tars_error *err) {
-    bool is_microvm = strcmp(plan->runtime, "microvm") == 0; /* which runs no models yet */
-    *out = is_microvm ? (bench_report){.isa = "microvm"} : (bench_report){.isa = "wasm"};
-    tars_status status = bench_programs(plan, out, err);
-    if (status != TARS_OK || is_microvm || plan->model[0] == '\0') {
-        return status;
-    }
+static tars_status measure_model(client *session, const bench_plan *plan, bool is_microvm,
+                                 bench_report *out, tars_error *err) {
     tars_model *opened = NULL;
     tars_model_info info;
-    status = client_open_model(session, plan->model, &opened, &info, err);
-    if (status == TARS_OK) {
+    tars_status status = client_open_model(session, plan->model, &opened, &info, err);
+    if (status == TARS_OK && is_microvm) {
+        status = bench_engines(session, plan, opened, out, err);
+    } else if (status == TARS_OK) {
         status = measure_engine(session, plan, opened, out, err);
-    }
-    if (status == TARS_OK) {
-        status = measure_crowd(session, opened, info.n_vocab, out, err);
+        if (status == TARS_OK) {
+            status = measure_crowd(session, opened, info.n_vocab, out, err);
+        }
     }
     tars_model_close(opened);
+    return status;
+}
+
+tars_status bench_start(client *session, const bench_plan *plan, bench_report *out,
+                        tars_error *err) {
+    bool is_microvm = strcmp(plan->runtime, "microvm") == 0;
+    *out = is_microvm ? (bench_report){.isa = "microvm"} : (bench_report){.isa = "wasm"};
+    tars_status status = bench_programs(plan, out, err);
+    if (status == TARS_OK && is_microvm) {
+        status = bench_exits(plan, out, err);
+    }
+    if (status == TARS_OK && plan->model[0] != '\0') {
+        status = measure_model(session, plan, is_microvm, out, err);
+    }
     return status;
 }

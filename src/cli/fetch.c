@@ -56,8 +56,9 @@ static void print_entry(cli *c, const tars_model_entry *entry) {
     text_buffer text;
     text_init(&text, size, sizeof size);
     number_text_bytes(&text, entry->packed_bytes);
-    output_format(&c->out, "%s  %s %s  %s  sha256 %s\n", entry->name, entry->architecture,
-                  entry->quantization, size, entry->sha256);
+    output_format(&c->out, "%s  %s %s  %s  sha256 %s%s%s\n", entry->name, entry->architecture,
+                  entry->quantization, size, entry->sha256, entry->sandbox[0] ? "  read in " : "",
+                  entry->sandbox);
 }
 
 tars_status fetch_run(cli *c, const verb_call *call, fetch_function function, tars_error *err) {

@@ -101,5 +101,8 @@ void result_json_entry(json_writer *json, const tars_model_entry *entry) {
     json_member_uint(json, "parameters", entry->parameters);
     json_member_uint(json, "context_length", entry->context_length);
     json_member_int(json, "imported_unix_s", entry->imported_unix_s);
+    if (entry->sandbox[0]) {
+        json_member_string(json, "sandbox", entry->sandbox);
+    }
     json_end_object(json);
 }

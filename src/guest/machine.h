@@ -3,7 +3,8 @@
  *
  *   ENGINE_CODE     the program: headers, code and constants, readable and executable
  *   ENGINE_DATA     its variables, heap and stack, up to ENGINE_DATA_END
- *   ENGINE_SCRATCH  the rings, and behind them the memory of requests: zero in a new machine
+ *   ENGINE_SCRATCH  the rings, and behind them the memory of requests, where the settings say: zero
+ *                   in a new machine
  *   ENGINE_MODEL    the packed model, readable
  *
  * The program starts as a program of Linux does, with the arguments below, and makes that system's
@@ -50,6 +51,7 @@ enum {
 typedef struct engine_settings {
     uint8_t random[ENGINE_RANDOM_BYTES]; /* fresh */
     uint64_t scratch_bytes;
+    uint64_t memory_at; /* offset in it of the memory of requests, behind the rings */
     uint64_t n_workers;
     uint64_t ticks_per_ms; /* of the time-stamp counter */
 } engine_settings;

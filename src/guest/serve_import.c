@@ -7,19 +7,21 @@
 #include <string.h>
 
 enum {
-    AHEAD_BYTES = 48 << 10, /* of one file; about what a ring takes at once */
+    LEAST_AHEAD_BYTES = 48 << 10, /* of one file, where it is read here and there */
+    MOST_AHEAD_BYTES = WIRE_RING_BYTES - WIRE_MAX_PAYLOAD, /* in a row: what comes at once */
     OUT_BYTES = WIRE_MAX_PAYLOAD,
     PROGRESS_STEP_BYTES = 1 << 20
 };
 
-/* One file. Small reads in a row are served from what one larger read brought. */
+/* One file. Small reads in a row are served from what one larger read brought: the host's turn
+ * may take long, so that much is asked for at once where much will be used. */
 typedef struct source {
     guest *guest;
     uint32_t index;
     uint64_t size_bytes;
     uint64_t ahead_offset;
-    size_t n_ahead;
-    uint8_t *ahead; /* [AHEAD_BYTES] */
+    size_t n_ahead, asked_bytes; /* that are there, that the last read asked for */
+    uint8_t *ahead;              /* [MOST_AHEAD_BYTES] */
 } source;
 
 typedef struct import {
@@ -61,14 +63,18 @@ static tars_status fetch(source *s, uint64_t offset, uint8_t *to, size_t length,
 static tars_status read_at(void *context, uint64_t offset, void *buffer, size_t length,
                            tars_error *err) {
     source *s = context;
-    if (length >= AHEAD_BYTES) {
+    if (length >= LEAST_AHEAD_BYTES) {
         return fetch(s, offset, buffer, length, err);
     }
-    bool is_there = offset >= s->ahead_offset && offset - s->ahead_offset <= s->n_ahead &&
-                    length <= s->n_ahead - (size_t)(offset - s->ahead_offset);
-    if (!is_there) {
+    bool begins_there = offset >= s->ahead_offset && offset - s->ahead_offset <= s->n_ahead;
+    if (!begins_there || length > s->n_ahead - (size_t)(offset - s->ahead_offset)) {
+        bool goes_on = begins_there && s->n_ahead > 0;
         uint64_t left = s->size_bytes - offset;
-        size_t n = left < AHEAD_BYTES ? (size_t)left : AHEAD_BYTES;
+        size_t most = !goes_on                                ? LEAST_AHEAD_BYTES
+                      : s->asked_bytes < MOST_AHEAD_BYTES / 2 ? 2 * s->asked_bytes
+                                                              : MOST_AHEAD_BYTES;
+        size_t n = left < most ? (size_t)left : most;
+        s->asked_bytes = most;
         s->n_ahead = 0;
         tars_status status = fetch(s, offset, s->ahead, n, err);
         if (status != TARS_OK) {
@@ -105,7 +111,7 @@ static tars_status take(guest *g, tars_error *err) {
         s->guest = g;
         s->index = i;
         s->size_bytes = w->size_bytes[i];
-        s->ahead = arena_alloc_raw(g->place.memory, AHEAD_BYTES, 64);
+        s->ahead = arena_alloc_raw(g->place.memory, MOST_AHEAD_BYTES, 64);
         if (!s->ahead) {
             return guest_no_memory(g, err);
         }

@@ -40,7 +40,7 @@
 enum {
     WIRE_VERSION = 2,
     WIRE_MAGIC = 0x53524154,     /* "TARS" */
-    WIRE_RING_BYTES = 64 << 10,  /* a power of two */
+    WIRE_RING_BYTES = 256 << 10, /* a power of two */
     WIRE_MAX_PAYLOAD = 16 << 10, /* of one frame */
     WIRE_MAX_BATCH = 4096,
     WIRE_MAX_SOURCES = 8, /* files that an import reads */

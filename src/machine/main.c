@@ -2,8 +2,8 @@
 #include "guest/machine.h"
 
 #include "engine/barrier.h"
-#include "machine/team.h"
 #include "guest/serve.h"
+#include "machine/team.h"
 #include "platform/platform.h"
 #include "runtime/native/features.h"
 
@@ -32,10 +32,12 @@ static const kernel_table *kernels_named(const char *name) {
     return named && kernel_usable(named, features) ? named : NULL;
 }
 
-/* The host is beside, on another processor: mostly it is quick. What was seen at the end of the
- * last wait tells whether there is news, so that none is missed. */
+/* What was seen of the rings at the end of the last wait. */
+static unsigned seen_written, seen_read;
+
+/* The host is beside, on another processor: mostly it is quick. What was seen before tells whether
+ * there is news, so that none is missed. */
 static bool wait_for_host(void *context) {
-    static unsigned seen_written, seen_read;
     const wire_port *port = context;
     for (unsigned i = 0;; i++) {
         unsigned written = atomic_load_explicit(&port->in->written, memory_order_acquire);
@@ -86,15 +88,18 @@ ENGINE_UNCHECKED int main(int n_arguments, char **arguments) {
     guest *g;
     tars_error err = {.status = TARS_OK};
     tars_status status = serve_open(&place, &g, &err);
-    if (status == TARS_OK) {
-        status = serve_requests(g, &err); /* of the host that prepares the machine */
+    if (status != TARS_OK) {
+        return (int)status; /* the host was told */
     }
+    status = serve_requests(g, &err); /* of the host that prepares the machine */
     if (status != TARS_UNAVAILABLE) {
         return (int)status;
     }
     (void)engine_call(ENGINE_CALL_READY, (uint64_t)(uintptr_t)&ready, 0);
     engine_renew_checks();
-    arena_init(&memory, area + 1, (size_t)engine_own.scratch_bytes - sizeof *area);
+    seen_written = seen_read = 0; /* the rings are new too */
+    arena_init(&memory, (uint8_t *)area + engine_own.memory_at,
+               (size_t)(engine_own.scratch_bytes - engine_own.memory_at));
     engine_team_start((unsigned)engine_own.n_workers, engine_own.ticks_per_ms);
     (void)serve_requests(g, &err);
     __builtin_trap(); /* a machine is ended by its host */

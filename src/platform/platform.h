@@ -291,6 +291,10 @@ platform_fault platform_beneath_look(platform_handle folder, const char *path, b
                                      platform_entry *out);
 platform_fault platform_beneath_set_times(platform_handle folder, const char *path, bool follow,
                                           platform_time access, platform_time change);
+/* Permission bits, of them 0777, of a file or folder. A link that is not followed has none
+ * (UNSUPPORTED); who may come into the folder itself is not to be changed (OUTSIDE). */
+platform_fault platform_beneath_set_mode(platform_handle folder, const char *path, bool follow,
+                                         uint32_t mode);
 platform_fault platform_beneath_make_folder(platform_handle folder, const char *path,
                                             uint32_t mode);
 platform_fault platform_beneath_remove_file(platform_handle folder, const char *path);
@@ -325,6 +329,7 @@ platform_fault platform_beneath_set_append(platform_handle file, bool append);
 platform_fault platform_beneath_get_entry(platform_handle handle, platform_entry *out);
 platform_fault platform_beneath_set_entry_times(platform_handle handle, platform_time access,
                                                 platform_time change);
+platform_fault platform_beneath_set_entry_mode(platform_handle handle, uint32_t mode);
 platform_fault platform_beneath_resize(platform_handle file, uint64_t size_bytes);
 /* Room on the disk for the bytes; the file grows to hold them. */
 platform_fault platform_beneath_allocate(platform_handle file, uint64_t offset, uint64_t length);
@@ -416,6 +421,10 @@ typedef struct platform_thread {
  * in the system's tools. Give back with platform_thread_join. */
 tars_status platform_thread_create(const char *name, void (*function)(void *argument),
                                    void *argument, platform_thread *out, tars_error *err);
+/* As platform_thread_create, with a stack of so many bytes, a multiple of 64 KiB. */
+tars_status platform_thread_create_small(const char *name, size_t stack_bytes,
+                                         void (*function)(void *argument), void *argument,
+                                         platform_thread *out, tars_error *err);
 void platform_thread_join(platform_thread *thread);
 /* Calls function(argument) where so many bytes of stack are left: on this thread when they are,
  * else on another one, and waits for its end. */
@@ -535,6 +544,7 @@ typedef struct platform_hardening {
     uint64_t n_processes;     /* of its user, threads included (Linux) */
     bool filter_system_calls; /* only reading, writing, memory, time and exit are left */
     bool allow_code;          /* with the filter: memory may be made executable */
+    bool run_machines;        /* with the filter: virtual processors that are there may run */
 } platform_hardening;
 typedef struct platform_hardening_report {
     bool limits, no_new_privileges, not_dumpable, system_calls_filtered;

@@ -27,6 +27,11 @@ tars_status platform_snapshot_copy(const platform_snapshot *snapshot, void **out
  * dropped. *n_written (may be NULL): pages that were found, or 0. */
 tars_status platform_snapshot_restore(const platform_snapshot *snapshot, void *copy,
                                       size_t *n_written, tars_error *err);
+/* Makes memory of platform_reserve zero again: pages that were written are found and zeroed, as
+ * long as they are few; else, and where the system cannot find them, all are given back. */
+tars_status platform_zero(void *memory, size_t size_bytes, tars_error *err);
+/* Untouched memory of platform_reserve of which few pages will be written: no large ones. */
+void platform_prefer_small_pages(void *memory, size_t size_bytes);
 /* From now on nothing in this process can write these whole pages. */
 tars_status platform_freeze(void *memory, size_t size_bytes, tars_error *err);
 

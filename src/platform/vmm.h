@@ -36,6 +36,10 @@ enum {
     VMM_R9,
     VMM_R10,
     VMM_R11,
+    VMM_R12,
+    VMM_R13,
+    VMM_R14,
+    VMM_R15,
     VMM_GENERAL = 16
 };
 
@@ -67,8 +71,11 @@ typedef enum vmm_exit_kind {
 typedef struct vmm_exit {
     vmm_exit_kind kind;
     uint16_t port;
-    bool in_supervisor; /* ring 0 at the exit: paravirtual hosts stay in ring 3 */
-    uint64_t address;   /* of MEMORY */
+    /* Ring 0 at the exit, in the entry page, which the instruction pointer must not be made to
+     * leave: run refuses that. Paravirtual hosts stay in ring 3. */
+    bool in_supervisor;
+    uint64_t address; /* of MEMORY */
+    uint64_t faulted; /* the address of the last page fault (CR2) */
     uint32_t detail;
 } vmm_exit;
 
@@ -82,6 +89,10 @@ typedef struct vmm_functions {
      * processor knows of pages of a slot that is taken away or changed is forgotten. */
     tars_status (*map)(vmm_machine *machine, unsigned slot, uint64_t guest_address, void *host,
                        size_t size_bytes, bool read_only, tars_error *err);
+    /* From now on what a processor knows of pages of other slots is kept when a slot is taken away
+     * or changed, where the system can do that: else all is forgotten, which costs. For machines
+     * whose tables do not change. */
+    void (*keep_others)(vmm_machine *machine);
     /* Up to VMM_MAX_PROCESSORS, each after the memory of the tables is there. */
     tars_status (*processor_create)(vmm_machine *machine, vmm_processor **out, tars_error *err);
     void (*processor_destroy)(vmm_processor *processor); /* detached */
@@ -102,6 +113,12 @@ typedef struct vmm_functions {
     vmm_registers *(*registers)(vmm_processor *processor);
     /* The bases of FS and GS, from the next run on. */
     void (*set_segment_bases)(vmm_processor *processor, uint64_t fs, uint64_t gs);
+    /* The vector registers in the format of XSAVE; how long it is, or 0. Then to set them; false:
+     * they are none. Between runs. */
+    size_t (*get_vectors)(vmm_processor *processor, uint8_t *out, size_t capacity);
+    bool (*set_vectors)(vmm_processor *processor, const uint8_t *bytes, size_t length);
+    /* The next run begins in ring 3, whatever it was at the last exit. */
+    void (*to_user)(vmm_processor *processor, const vmm_tables *tables);
     /* Another first table from the next run on; what was known of pages is forgotten, but for
      * tables at addresses that were tables before. */
     void (*set_page_table)(vmm_processor *processor, uint64_t page_table);

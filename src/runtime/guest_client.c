@@ -35,7 +35,7 @@ void guest_client_connect(guest_client *c, wire_area *area, uint64_t model_offse
     c->memory_bytes = memory_bytes;
 }
 
-static const char *known_isa(const char *name) {
+const char *guest_client_known_isa(const char *name) {
     for (size_t i = 0; guest_client_isas[i]; i++) {
         if (strcmp(name, guest_client_isas[i]) == 0) {
             return guest_client_isas[i];
@@ -48,7 +48,7 @@ void guest_client_connect_greeted(guest_client *c, wire_area *area, const char *
                                   uint64_t memory_bytes) {
     guest_client_connect(c, area, 0, 0, memory_bytes);
     c->has_greeted = true;
-    c->isa = known_isa(isa);
+    c->isa = guest_client_known_isa(isa);
 }
 
 /* ---- sending --------------------------------------------------------------------------- */
@@ -149,7 +149,7 @@ static tars_status take_hello(guest_client *c, tars_error *err) {
     }
     c->has_greeted = true;
     hello.isa[sizeof hello.isa - 1] = '\0';
-    c->isa = known_isa(hello.isa);
+    c->isa = guest_client_known_isa(hello.isa);
     bool is_wanted = !c->request.isa || strcmp(c->isa, c->request.isa) == 0;
     return c->isa[0] && is_wanted
                ? TARS_OK
@@ -167,8 +167,7 @@ tars_status guest_client_misfit(tars_error *err) {
     return error_set(err, TARS_MALFORMED, "the guest's result does not fit what it told before");
 }
 
-/* What a guest may fail with. It may not claim, say, that the user cancelled. */
-static bool is_for_guests(const guest_client_kind *kind, tars_status status) {
+bool guest_client_may_fail_with(tars_status status) {
     static const tars_status allowed[] = {TARS_USAGE,       TARS_MALFORMED,       TARS_UNSUPPORTED,
                                           TARS_UNAVAILABLE, TARS_OUT_OF_MEMORY,   TARS_CORRUPT,
                                           TARS_NUMERIC,     TARS_CONTEXT_EXCEEDED};
@@ -177,12 +176,16 @@ static bool is_for_guests(const guest_client_kind *kind, tars_status status) {
             return true;
         }
     }
+    return false;
+}
+
+static bool is_for_guests(const guest_client_kind *kind, tars_status status) {
     for (size_t i = 0; i < sizeof kind->also / sizeof kind->also[0]; i++) {
         if (status != TARS_OK && status == kind->also[i]) {
             return true;
         }
     }
-    return false;
+    return guest_client_may_fail_with(status);
 }
 
 static tars_status take_error(guest_client *c, tars_error *err) {
@@ -221,7 +224,10 @@ static tars_status take(guest_client *c, tars_error *err) {
         return error_set(err, TARS_MALFORMED, "the guest sent a frame of kind %u out of order",
                          (unsigned)kind);
     }
-    tars_status status = taker(c, err);
+    bool is_wanted = always[kind] || c->check == TARS_OK; /* nobody takes the rest of an answer */
+    tars_status status = is_wanted             ? taker(c, err)
+                         : kind == WIRE_RESULT ? guest_client_read_result(c, err)
+                                               : TARS_OK;
     c->has_ended = c->has_ended || (status == TARS_OK && kind == WIRE_RESULT);
     return status;
 }
@@ -244,6 +250,9 @@ tars_status guest_client_turn(guest_client *c, tars_error *err) {
             break;
         }
         status = take(c, err);
+        if (!c->has_ended) { /* who has had enough gets no more, however much is there */
+            (void)guest_client_goes_on(c);
+        }
     }
     /* what was asked for just now is there when the guest goes on */
     return status == TARS_OK && c->kind->more && !c->has_ended && !c->told_cancel

@@ -74,6 +74,10 @@ tars_status guest_client_turn(guest_client *c, tars_error *err);
 /* Asks whether to go on, and keeps the first refusal; false from then on. For whoever has to stop
  * a guest that takes no turns. */
 bool guest_client_goes_on(guest_client *c);
+/* What any guest may fail with. It may not claim, say, that the user cancelled. */
+bool guest_client_may_fail_with(tars_status status);
+/* The name in guest_client_isas; "" for one that is not there. */
+const char *guest_client_known_isa(const char *name);
 /* After the end: OK, or CANCELLED or TIMEOUT when the answer was cut short. */
 tars_status guest_client_status(const guest_client *c, tars_error *err);
 

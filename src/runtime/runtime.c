@@ -186,6 +186,16 @@ void runtime_close(runtime_image *image) {
     }
 }
 
+tars_status runtime_warm(runtime_image *image, const runtime_limits *limits, unsigned count,
+                         tars_error *err) {
+    runtime_limits filled = fill_limits(limits, &image->limits);
+    tars_status status = check_limits(image->row, &filled, &image->limits, err);
+    if (status == TARS_OK && image->functions->warm) {
+        status = image->functions->warm(image->own, &filled, count, err);
+    }
+    return status;
+}
+
 void runtime_image_stats(const runtime_image *image, runtime_stats *out) {
     runtime_image *i = (runtime_image *)(uintptr_t)image; /* the lock alone changes */
     platform_mutex_lock(&i->lock);

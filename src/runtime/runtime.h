@@ -134,6 +134,7 @@ typedef struct runtime_control {
  *
  *   open     reads, checks and prepares (compiles, maps) what the source names. MALFORMED,
  *            UNSUPPORTED, LIMIT, UNAVAILABLE …: with nothing kept.
+ *   warm     makes ready, in the background, what so many instances at once will need. May be NULL.
  *   spawn    an instance within `limits` (all filled in) under `profile`; a guest's code does not
  *            run in it yet.
  *   poll     runs the request that was submitted to its end on this thread. OK: *out is filled,
@@ -152,6 +153,7 @@ typedef struct runtime_functions {
     uint64_t (*most_memory)(uint64_t model_bytes);
     tars_status (*open)(const runtime_source *source, void **image, tars_error *err);
     void (*close)(void *image);
+    tars_status (*warm)(void *image, const runtime_limits *limits, unsigned count, tars_error *err);
     tars_status (*spawn)(void *image, const runtime_limits *limits, const runtime_profile *profile,
                          void **instance, tars_error *err);
     tars_status (*poll)(void *instance, const runtime_request *request,
@@ -177,6 +179,11 @@ typedef enum runtime_state {
 tars_status runtime_open(const runtime_row *row, const runtime_source *source, runtime_image **out,
                          tars_error *err);
 void runtime_close(runtime_image *image);
+/* For a caller that knows of requests to come: has the image make ready, in the background, what so
+ * many instances of such limits (may be NULL: the source's) need. Nothing where a runtime makes
+ * nothing ahead. */
+tars_status runtime_warm(runtime_image *image, const runtime_limits *limits, unsigned count,
+                         tars_error *err);
 /* `limits` may be NULL: the source's. LIMIT when they exceed those. */
 tars_status runtime_spawn(runtime_image *image, const runtime_limits *limits,
                           const runtime_profile *profile, runtime_instance **out, tars_error *err);

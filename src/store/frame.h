@@ -13,7 +13,8 @@
 enum { FRAME_LINE_BYTES = 8192 /* longest frame with its newline */ };
 
 typedef enum frame_kind {
-    FRAME_PROGRESS, /* {"progress":{"done":1,"total":2}} */
+    FRAME_PROGRESS, /* {"progress":{"done":1,"total":2}}; 0 of 0, first of all: only now is a source
+                       read */
     FRAME_RESULT,   /* {"result":{"bytes":1,"source_sha256":"…","stream_sha256":"…"}} */
     FRAME_ERROR     /* {"error":{"code":"…","message":"…","hint":"…","where":"…","cause":"…"}} */
 } frame_kind;

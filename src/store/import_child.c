@@ -23,7 +23,6 @@ enum {
 #define CHILD_ARENA_BYTES (UINT64_C(2) << 30) /* reserved, touched only as needed */
 #define CHILD_MIN_ARENA_BYTES (UINT64_C(64) << 20)
 #define CHILD_OTHER_BYTES (UINT64_C(1) << 30) /* program, libraries, stacks */
-#define CHILD_GUEST_BYTES (UINT64_C(5) << 30) /* what a guest's addresses reach, and guards */
 
 _Static_assert((int)IMPORT_ROLE_COUNT == (int)WIRE_MAX_SOURCES, "a guest reads them all");
 
@@ -46,11 +45,12 @@ typedef struct import_child {
     platform_file files[MAX_SOURCES];
     byte_source sources[MAX_SOURCES];
     platform_handle status;
-    const char *guest_home; /* the store that keeps the compiled guest; NULL: no guest reads */
+    const import_place *place; /* of the guest; NULL: no guest reads */
+    const char *home;          /* with a guest: the store */
     import_guest guest;
     arena memory;            /* without a guest */
     uint64_t reported_bytes; /* of the last progress frame */
-    sha256_context digest;   /* of the stream, where the engine does not keep one */
+    sha256_context digest;   /* of a member that is unpacked */
     uint64_t written_bytes;
 } import_child;
 
@@ -72,6 +72,11 @@ static bool send_progress(void *user, uint64_t done, uint64_t total) {
 }
 
 static tars_status write_stream(void *context, const void *bytes, size_t length, tars_error *err) {
+    (void)context;
+    return platform_handle_write(PLATFORM_STDOUT, bytes, length, err);
+}
+
+static tars_status write_member(void *context, const void *bytes, size_t length, tars_error *err) {
     import_child *child = context;
     sha256_update(&child->digest, bytes, length);
     child->written_bytes += length;
@@ -106,8 +111,8 @@ static tars_status prepare(import_child *child, tars_error *err) {
             return status;
         }
     }
-    return child->guest_home ? import_guest_start(&child->guest, child->guest_home, err)
-                             : reserve(child, err);
+    return child->place ? import_guest_start(&child->guest, child->place, child->home, err)
+                        : reserve(child, err);
 }
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -123,7 +128,7 @@ static tars_status prepare(import_child *child, tars_error *err) {
 #endif
 
 static tars_status harden(const import_child *child, tars_error *err) {
-    uint64_t own_bytes = child->guest_home ? CHILD_GUEST_BYTES : child->memory.size_bytes;
+    uint64_t own_bytes = child->place ? child->guest.address_space_bytes : child->memory.size_bytes;
     platform_hardening wanted = {
         /* sanitizers keep their shadow in terabytes of address space */
         .address_space_bytes = CHILD_IS_SANITIZED ? 0 : own_bytes + CHILD_OTHER_BYTES,
@@ -131,6 +136,7 @@ static tars_status harden(const import_child *child, tars_error *err) {
         .cpu_seconds = CHILD_CPU_SECONDS,
         .file_size_bytes = 1, /* it writes to pipes only; 0 would mean: as it is */
         .filter_system_calls = true,
+        .run_machines = child->place && import_place_has_machines(child->place),
     };
     platform_hardening_report report;
     return platform_harden(&wanted, &report, err);
@@ -192,8 +198,8 @@ static tars_status import_file(import_child *child, import_frame *result, tars_e
     import_options options = {.progress = send_progress, .progress_user = child};
     byte_sink sink = {.context = child, .write = write_stream};
     import_result imported;
-    tars_status status = child->guest_home ? import_in_guest(child, &options, &sink, &imported, err)
-                                           : import_here(child, &options, &sink, &imported, err);
+    tars_status status = child->place ? import_in_guest(child, &options, &sink, &imported, err)
+                                      : import_here(child, &options, &sink, &imported, err);
     if (status == TARS_OK) {
         result->bytes = imported.packed_bytes;
         hex_encode(imported.source_sha256, SHA256_DIGEST_BYTES, result->source_sha256);
@@ -203,7 +209,7 @@ static tars_status import_file(import_child *child, import_frame *result, tars_e
 }
 
 static tars_status unpack_file(import_child *child, import_frame *result, tars_error *err) {
-    byte_sink sink = {.context = child, .write = write_stream};
+    byte_sink sink = {.context = child, .write = write_member};
     tars_status status =
         unpack_member(&child->sources[0], child->arguments[0], send_progress, child, &sink, err);
     uint8_t digest[SHA256_DIGEST_BYTES];
@@ -239,6 +245,8 @@ static int run_mode(const import_mode *mode, import_child *child) {
         status = harden(child, &last.error);
     }
     if (status == TARS_OK) {
+        const import_frame begins = {.kind = FRAME_PROGRESS};
+        send_frame(child, &begins);
         status = mode->run(child, &last, &last.error);
     }
     if (status != TARS_OK) {
@@ -252,8 +260,9 @@ static int run_mode(const import_mode *mode, import_child *child) {
 /* NULL when the arguments after the verb are no call. */
 static const import_mode *read_call(int argc, char **argv, import_child *child) {
     int at = 1;
-    if (argc >= 3 && strcmp(argv[1], IMPORT_CHILD_IN_GUEST) == 0) {
-        child->guest_home = argv[2];
+    child->place = argc >= 3 ? import_place_named(argv[1]) : NULL;
+    if (child->place) {
+        child->home = argv[2];
         at = 3;
     }
     child->n_arguments = argc - at - 1;
@@ -261,7 +270,7 @@ static const import_mode *read_call(int argc, char **argv, import_child *child) 
     for (size_t i = 0; at < argc && i < sizeof modes / sizeof modes[0]; i++) {
         const import_mode *mode = &modes[i];
         if (strcmp(argv[at], mode->name) == 0 && child->n_arguments >= mode->min_arguments &&
-            child->n_arguments <= mode->max_arguments && (mode->in_guest || !child->guest_home)) {
+            child->n_arguments <= mode->max_arguments && (mode->in_guest || !child->place)) {
             return mode;
         }
     }

@@ -5,8 +5,8 @@
  *   tars internal-import safetensors ROLE… the files of a folder on 3 and up, one a ROLE
  *   tars internal-import unpack MEMBER     a ZIP file (a wheel) on 3
  *
- * With `wasm HOME` before the first two a guest in WebAssembly reads the file (import_guest.h), and
- * what is said below is the wall around that one. HOME keeps the compiled guest.
+ * With `microvm HOME` or `wasm HOME` before the first two a guest reads the file (import_guest.h),
+ * and what is said below is the wall around that one. HOME keeps compiled guests.
  *
  *   0 nothing    1 the stream out    2 log    the next one after the sources: status frames
  *
@@ -18,9 +18,8 @@
 
 #include <stdbool.h>
 
-/* The name of the hidden verb, and of the argument before HOME. */
+/* The name of the hidden verb. */
 #define IMPORT_CHILD_VERB "internal-import"
-#define IMPORT_CHILD_IN_GUEST "wasm"
 
 /* The files of a safetensors folder: what a ROLE is called and where it lies in the folder. */
 typedef struct import_role {

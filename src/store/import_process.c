@@ -30,7 +30,8 @@ typedef struct import_process {
     size_t log_length;
     char line[FRAME_LINE_BYTES]; /* a frame that is not complete yet */
     size_t line_length;
-    bool ended; /* a result or an error frame came */
+    bool has_begun; /* a progress frame came */
+    bool ended;     /* a result or an error frame came */
     import_frame last;
     tars_error *err;
 } import_process;
@@ -95,6 +96,7 @@ static tars_status take_frame(import_process *p, const char *line, size_t length
         return status;
     }
     if (frame.kind == FRAME_PROGRESS) {
+        p->has_begun = true;
         p->done = frame.done;
         p->total = frame.total;
         return TARS_OK;
@@ -256,6 +258,7 @@ static tars_status died(import_process *p, const platform_exit *how) {
 
 static tars_status judge(import_process *p, const platform_exit *how, import_process_result *out) {
     if (p->ended && p->last.kind == FRAME_ERROR) {
+        out->could_not_begin = !p->has_begun && p->bytes == 0;
         if (p->err) {
             *p->err = p->last.error;
         }

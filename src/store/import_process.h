@@ -29,6 +29,7 @@ typedef struct import_process_result {
     uint64_t bytes;                       /* of the stream */
     char stream_sha256[SHA256_HEX_BYTES]; /* computed here */
     char source_sha256[SHA256_HEX_BYTES]; /* as the child says */
+    bool could_not_begin; /* with an error: the child told it before it read any source */
 } import_process_result;
 
 /* Returns when the child has ended. The child's own error object is passed through. */

@@ -2,11 +2,11 @@
 
 #include "store/hex.h"
 #include "store/import_child.h"
+#include "store/import_guest.h"
 #include "store/import_process.h"
 #include "store/store_internal.h"
 
 #include "engine/pack.h"
-#include "runtime/wasm/run.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -110,47 +110,55 @@ static tars_status digest_source(import_source *source, const importer_options *
     return TARS_OK;
 }
 
-static tars_status native_probe(tars_error *err) {
-    (void)err;
-    return TARS_OK;
-}
-
-static tars_status microvm_probe(tars_error *err) {
-    return error_set(err, TARS_UNAVAILABLE, "this build cannot import in the sandbox microvm");
-}
-
-/* Where a foreign file can be read, the strongest first. */
+/* Where a foreign file can be read, the strongest first; without a place, in the child itself. */
 static const struct {
     const char *name;
-    tars_status (*probe)(tars_error *err);
-    bool in_guest;
-} sandboxes[] = {
-    {"microvm", microvm_probe, false}, {"wasm", wasm_probe, true}, {"native", native_probe, false}};
+    bool gives_way; /* unless it was asked for, to the next one when its guest does not start */
+} sandboxes[] = {{"microvm", true}, {"wasm", false}, {"native", false}};
+enum { N_SANDBOXES = sizeof sandboxes / sizeof sandboxes[0] };
 
-static tars_status choose_sandbox(const char *wanted, bool *in_guest, tars_error *err) {
-    bool is_open = !wanted || strcmp(wanted, "auto") == 0;
-    for (size_t i = 0; i < sizeof sandboxes / sizeof sandboxes[0]; i++) {
-        if (!is_open && strcmp(wanted, sandboxes[i].name) != 0) {
-            continue;
-        }
-        *in_guest = sandboxes[i].in_guest;
-        tars_status status = sandboxes[i].probe(is_open ? NULL : err);
-        if (status == TARS_OK) {
-            return status;
-        }
-        if (!is_open) {
-            return error_hint(err, "leave out --in: the strongest sandbox there is is taken then");
-        }
+static tars_status probe_sandbox(size_t index, tars_error *err) {
+    const import_place *place = import_place_named(sandboxes[index].name);
+    return place ? import_place_probe(place, err) : TARS_OK;
+}
+
+/* The first one from `index` on that is there: the last one always is. */
+static size_t next_sandbox(size_t index) {
+    while (index + 1 < N_SANDBOXES && probe_sandbox(index, NULL) != TARS_OK) {
+        index++;
     }
-    error_set(err, TARS_USAGE, "there is no sandbox named %s", wanted ? wanted : "");
-    return error_hint(err, "use auto, native, wasm or microvm");
+    return index;
+}
+
+static bool is_open_wish(const char *sandbox) {
+    return !sandbox || strcmp(sandbox, "auto") == 0;
+}
+
+static tars_status choose_sandbox(const char *wanted, size_t *out, tars_error *err) {
+    *out = 0;
+    if (is_open_wish(wanted)) {
+        *out = next_sandbox(0);
+        return TARS_OK;
+    }
+    while (*out < N_SANDBOXES && strcmp(wanted, sandboxes[*out].name) != 0) {
+        ++*out;
+    }
+    if (*out == N_SANDBOXES) {
+        error_set(err, TARS_USAGE, "there is no sandbox named %s", wanted);
+        return error_hint(err, "use auto, native, wasm or microvm");
+    }
+    tars_status status = probe_sandbox(*out, err);
+    return status == TARS_OK
+               ? status
+               : error_hint(err, "leave out --in: the strongest sandbox there is is taken then");
 }
 
 /* One import under the lock. */
 typedef struct import_work {
     const importer_options *options;
     import_source *source;
-    bool in_guest;
+    size_t sandbox;  /* of `sandboxes` */
+    bool has_packed; /* nothing was there already */
     store *s;
     store_entry entry;
     tars_error *err;
@@ -235,8 +243,8 @@ static tars_status pack_into(import_work *w, const char *temporary, import_proce
     for (size_t i = 0; i < w->source->count; i++) {
         handles[i] = w->source->files[i].handle;
     }
-    const char *arguments[IMPORT_ROLE_COUNT + 4] = {IMPORT_CHILD_IN_GUEST, w->options->home};
-    const char **next = arguments + (w->in_guest ? 2 : 0);
+    const char *arguments[IMPORT_ROLE_COUNT + 4] = {sandboxes[w->sandbox].name, w->options->home};
+    const char **next = arguments + (import_place_named(arguments[0]) ? 2 : 0);
     *next++ = w->source->form;
     memcpy(next, w->source->roles, sizeof w->source->roles);
     platform_writer *writer = calloc(1, sizeof *writer);
@@ -266,6 +274,20 @@ static tars_status pack_into(import_work *w, const char *temporary, import_proce
     platform_writer_abandon(writer);
     free(writer);
     return status;
+}
+
+/* A child that has seen nothing of the source yet may be believed that it cannot begin. */
+static tars_status pack_somewhere(import_work *w, const char *temporary,
+                                  import_process_result *packed) {
+    for (;;) {
+        tars_status status = pack_into(w, temporary, packed);
+        bool gives_way = is_open_wish(w->options->sandbox) && sandboxes[w->sandbox].gives_way;
+        if (status == TARS_OK || !packed->could_not_begin || !gives_way) {
+            return status;
+        }
+        w->sandbox = next_sandbox(w->sandbox + 1);
+        error_clear(w->err);
+    }
 }
 
 /* The packed file must say of itself what the child said of it, and its digest is ours. */
@@ -299,13 +321,13 @@ static tars_status import_locked(import_work *w) {
         return status;
     }
     char temporary[STORE_PATH_BYTES];
-    import_process_result packed;
+    import_process_result packed = {.bytes = 0};
     status = check_space(w);
     if (status == TARS_OK) {
         status = store_path(w->s, "tmp/import.tars", temporary, sizeof temporary, w->err);
     }
     if (status == TARS_OK) {
-        status = pack_into(w, temporary, &packed);
+        status = pack_somewhere(w, temporary, &packed);
     }
     if (status != TARS_OK) {
         return status;
@@ -314,13 +336,14 @@ static tars_status import_locked(import_work *w) {
     if (status == TARS_OK) {
         status = store_commit(w->s, temporary, &w->entry, w->err);
     }
+    w->has_packed = status == TARS_OK;
     if (status != TARS_OK) {
         (void)files_remove(temporary, NULL);
     }
     return status;
 }
 
-static tars_status import_source_into(import_source *source, bool in_guest,
+static tars_status import_source_into(import_source *source, size_t sandbox,
                                       const importer_options *options, store_entry *entry,
                                       tars_error *err) {
     store *s;
@@ -334,12 +357,16 @@ static tars_status import_source_into(import_source *source, bool in_guest,
     if (status == TARS_OK) {
         import_work w = {.options = options,
                          .source = source,
-                         .in_guest = in_guest,
+                         .sandbox = sandbox,
                          .s = s,
                          .entry = *entry,
                          .err = err};
         status = import_locked(&w);
         *entry = w.entry;
+        if (w.has_packed) {
+            snprintf(entry->model.sandbox, sizeof entry->model.sandbox, "%s",
+                     sandboxes[w.sandbox].name);
+        }
         platform_lock_release(&lock);
     }
     store_close(s);
@@ -360,8 +387,8 @@ tars_status importer_run(const char *path, const importer_options *options, tars
     }
     entry.model.imported_unix_s = platform_wall_clock_ns() / 1000000000;
     import_source source;
-    bool in_guest = false;
-    tars_status status = choose_sandbox(options->sandbox, &in_guest, err);
+    size_t sandbox = 0;
+    tars_status status = choose_sandbox(options->sandbox, &sandbox, err);
     if (status == TARS_OK) {
         status = open_source(path, &source, err);
     }
@@ -370,7 +397,7 @@ tars_status importer_run(const char *path, const importer_options *options, tars
     }
     status = digest_source(&source, options, err);
     if (status == TARS_OK) {
-        status = import_source_into(&source, in_guest, options, &entry, err);
+        status = import_source_into(&source, sandbox, options, &entry, err);
     }
     close_source(&source);
     if (status == TARS_OK && out) {

@@ -307,6 +307,7 @@ static tars_status entry_from_row(const store_index *index, sqlite3_stmt *row, s
     }
     model->context_length = (uint32_t)context_length;
     model->imported_unix_s = (int64_t)imported;
+    model->sandbox[0] = '\0';
     out->pack_version = (uint32_t)pack_version;
     out->arithmetic_version = (uint32_t)arithmetic_version;
     out->mtime_ns = (int64_t)mtime_ns;

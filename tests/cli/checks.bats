@@ -104,6 +104,19 @@ setup_file() {
     fi
 }
 
+@test "bench start measures micro-VMs" {
+    capture "$TARS" bench start --model tiny --runtime microvm --count 2 --json
+    if [ "$status" -ne 0 ]; then
+        expect_status 5
+        skip "$(head -1 <<<"$output$errors")"
+    fi
+    for name in exit_us engine_boot_us engine_clone_us engine_start_us engine_reset_us engine_destroy_us \
+        engine_first_touch_us engines_100_idle_private pool_start_us pool_token_us pool_requests; do
+        expect_json "'microvm_$name' in [r['name'] for r in d['results']] + [r['name'] for r in d['unavailable']]"
+    done
+    expect_json "all(r['reason'] for r in d['unavailable'])"
+}
+
 @test "bench refuses wrong lists of threads and unknown kinds" {
     for list in 0 "1,,2" "1," x "1,99999" ""; do
         capture "$TARS" bench llm --model tiny --threads "$list"

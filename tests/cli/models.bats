@@ -82,24 +82,71 @@ blob_of() {
     [ "$before" = "$after" ] || fail "left behind: $after"
 }
 
+# Whether imports are read there: else they end with UNAVAILABLE and the reason.
+reads_in() {
+    capture "$TARS" import "$TINY" --name probe --replace --in "$1" --json
+    "$TARS" rm probe >"$BATS_TEST_TMPDIR/removed" 2>&1 || true
+    [ "$status" -eq 0 ] && return 0
+    expect_status 5
+    expect_json_error unavailable
+    expect_json "'runtime $1 is unavailable' in d['error']['message']"
+    return 1
+}
+
 @test "import reads the file where it is told to, with one result" {
     export TARS_HOME=$BATS_TEST_TMPDIR/home
     capture "$TARS" import "$TINY" --name a --in native --json
     expect_status 0
+    expect_json "d['sandbox'] == 'native'"
     packed=$(json "d['packed_sha256']")
-    capture "$TARS" import "$TINY" --name b --in microvm --json
-    expect_status 5
+    capture "$TARS" import "$TINY" --name again --in native --json
+    expect_status 0
+    expect_json "'sandbox' not in d" # nothing was read
     capture "$TARS" import "$TINY" --name b --in rubber
     expect_status 2
-    "$TARS" rm a
-    capture "$TARS" import "$TINY" --name b --in wasm --json
-    if "$TARS" --version | grep -q "^runtimes.* wasm"; then
+    for place in wasm microvm; do
+        "$TARS" rm a
+        "$TARS" rm again || true
+        reads_in "$place" || continue
+        capture "$TARS" import "$TINY" --name a --in "$place" --json
         expect_status 0
         [ "$(json "d['packed_sha256']")" = "$packed" ]
+        expect_json "d['sandbox'] == '$place'"
+    done
+    if "$TARS" --version | grep -q "^runtimes.* wasm"; then
         [ -n "$(ls "$TARS_HOME/cache")" ]
-    else
-        expect_status 5
     fi
+}
+
+@test "import takes the strongest place there is and tells which" {
+    export TARS_HOME=$BATS_TEST_TMPDIR/home
+    strongest=native
+    reads_in wasm && strongest=wasm
+    reads_in microvm && strongest=microvm
+    capture "$TARS" import "$TINY" --name a
+    expect_status 0
+    [[ $output == *"read in $strongest"* ]]
+    "$TARS" rm a
+    capture "$TARS" import "$TINY" --name a --in auto --json
+    expect_status 0
+    expect_json "d['sandbox'] == '$strongest'"
+}
+
+@test "import does without virtual machines, as a user without rights" {
+    need_nobody
+    [ -e /dev/kvm ] || skip "no /dev/kvm"
+    as_nobody test -w /dev/kvm && skip "anybody may use /dev/kvm"
+    cp "$TINY" "$BATS_TEST_TMPDIR/tiny.gguf"
+    export TARS_HOME=$BATS_TEST_TMPDIR/home
+    mkdir "$TARS_HOME"
+    chown 65534 "$TARS_HOME" "$BATS_TEST_TMPDIR/tiny.gguf"
+    capture as_nobody "$TARS" import "$BATS_TEST_TMPDIR/tiny.gguf" --name a --in microvm --json
+    expect_status 5
+    expect_json_error unavailable
+    expect_json "'no permission on /dev/kvm' in d['error']['message'] and '--in' in d['error']['hint']"
+    capture as_nobody "$TARS" import "$BATS_TEST_TMPDIR/tiny.gguf" --name a --json
+    expect_status 0
+    expect_json "d['sandbox'] in ('wasm', 'native')"
 }
 
 @test "pull takes a local file and a file of a server" {

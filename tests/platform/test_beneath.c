@@ -137,6 +137,30 @@ static void sets_times(void) {
     twice(check_times);
 }
 
+static void check_modes(void) {
+    platform_entry entry;
+    platform_handle h;
+    CHECK_INT(platform_beneath_set_mode(folder, "link", true, 07701), 0);
+    CHECK_INT(platform_beneath_look(folder, "file", false, &entry), 0);
+    CHECK_INT(entry.mode, 0701); /* no more than permissions */
+    CHECK_INT(platform_beneath_set_mode(folder, "link", false, 0700), PLATFORM_FAULT_UNSUPPORTED);
+    CHECK_INT(platform_beneath_set_mode(folder, "file/", true, 0700), PLATFORM_FAULT_NOT_FOLDER);
+    CHECK_INT(platform_beneath_set_mode(folder, "../x", true, 0700), PLATFORM_FAULT_OUTSIDE);
+    CHECK_INT(platform_beneath_open(folder, "file", 0, 0, &h, &entry), 0);
+    CHECK_INT(platform_beneath_set_entry_mode(h, 07640), 0);
+    CHECK_INT(platform_beneath_get_entry(h, &entry), 0);
+    CHECK_INT(entry.mode, 0640);
+    platform_handle_close(h);
+    CHECK_INT(platform_beneath_look(folder, ".", false, &entry), 0);
+    CHECK_INT(platform_beneath_set_mode(folder, ".", false, entry.mode), 0);
+    CHECK_INT(platform_beneath_set_mode(folder, ".", false, 0777), PLATFORM_FAULT_OUTSIDE);
+    CHECK_INT(platform_beneath_set_mode(folder, "./.", true, 0777), PLATFORM_FAULT_OUTSIDE);
+}
+
+static void sets_modes(void) {
+    twice(check_modes);
+}
+
 static void lists_names(void) {
     platform_listing listing, other;
     const char *name;
@@ -233,6 +257,7 @@ static const check_test table[] = {
     {"opens as asked", opens_as_asked},
     {"moves bytes", moves_bytes},
     {"sets times", sets_times},
+    {"sets modes", sets_modes},
     {"lists names", lists_names},
     {"shows no process", shows_no_process},
     {"paths are bounded", paths_are_bounded},

@@ -59,33 +59,48 @@ def test_import_minilm():
     tars("import", MINILM, "--name", "all-minilm")
 
 
-def has_wasm():
-    result = subprocess.run([TARS, "tokenize", "smollm2", "a", "--runtime", "wasm"], capture_output=True)
-    return result.returncode == 0
+def places():
+    """Where models can be computed here: native first."""
+    found = ["native"]
+    for place in ("wasm", "microvm"):
+        command = [TARS, "tokenize", "smollm2", "a", "--runtime", place]
+        if subprocess.run(command, capture_output=True).returncode == 0:
+            found.append(place)
+    return found
+
+
+def import_in(place, path):
+    """The digest of the packed file, or None where imports are not read in that place."""
+    with tempfile.TemporaryDirectory() as home:
+        environment = {**os.environ, "TARS_HOME": home}
+        command = [TARS, "import", path, "--name", "x", "--in", place, "--json"]
+        result = subprocess.run(command, capture_output=True, timeout=300, env=environment)
+        if place != "native" and result.returncode == 5:
+            return None
+        assert result.returncode == 0, f"{place}: {result.stderr.decode()}"
+        found = json.loads(result.stdout)
+        assert found["sandbox"] == place
+        return found["packed_sha256"]
 
 
 def test_import_in_guest():
     need(SMOLLM2)
     need(MINILM)
-    if not has_wasm():
-        raise Skip("runtime wasm is not in this build")
     for path in (SMOLLM2, MINILM):
-        digests = []
-        for place in ("native", "wasm"):
-            with tempfile.TemporaryDirectory() as home:
-                environment = {**os.environ, "TARS_HOME": home}
-                command = [TARS, "import", path, "--name", "x", "--in", place, "--json"]
-                result = subprocess.run(command, capture_output=True, timeout=300, env=environment)
-                assert result.returncode == 0, f"{place}: {result.stderr.decode()}"
-                digests.append(json.loads(result.stdout)["packed_sha256"])
-        assert digests[0] == digests[1], f"{path.name}: {digests}"
+        digests = {place: import_in(place, path) for place in ("native", "wasm", "microvm")}
+        seen = {place: digest for place, digest in digests.items() if digest}
+        if len(seen) == 1:
+            raise Skip("no guests here")
+        assert len(set(seen.values())) == 1, f"{path.name}: {digests}"
+        print(f"    {path.name} equal: {' '.join(seen)}")
 
 
 def test_token_ids():
     need(SMOLLM2)
+    here = places()
     for item in golden("smollm2-tokens.json")["items"]:
         options = ["--special"] if item["parse_special"] else []
-        for place in ("native", "wasm") if has_wasm() else ("native",):
+        for place in here:
             options_here = [*options, "--runtime", place]
             found = tars("tokenize", "smollm2", "-", *options_here, text=item["text"].encode())["ids"]
             assert found == item["ids"], f"{place}, {item['text']!r}: {found}, expected {item['ids']}"
@@ -126,6 +141,18 @@ def test_equal_bits():
         assert found["logits_hash"] == expected, f"wasm, {isa}: {found['logits_hash']}, expected {expected}"
         assert found["runtime"] == "wasm", found["runtime"]
         seen.append(f"wasm:{found['isa']}")
+    for isa in ("scalar", "avx2", "avx512"):
+        for threads in ("1", "2", "3"):
+            command = [TARS, *words, "--runtime", "microvm", "--force-isa", isa, "--threads", threads, "--json"]
+            result = subprocess.run(command, capture_output=True, timeout=300)
+            if result.returncode == 5:
+                break  # no machines here, or not on this CPU
+            assert result.returncode == 0, f"microvm, {isa}: {result.stdout.decode()}"
+            found = json.loads(result.stdout)
+            where = (found["runtime"], found["isa"])
+            assert where == ("microvm", isa), f"{where}, expected microvm with {isa}"
+            assert found["logits_hash"] == expected, f"{where}: {found['logits_hash']}, expected {expected}"
+            seen.append(f"microvm:{isa}×{threads}")
     assert len(seen) >= 3, f"only {seen} ran"
     print(f"    equal: {' '.join(seen)}")
 
@@ -146,7 +173,7 @@ def test_perplexity():
 
 def test_embeddings():
     need(MINILM)
-    worst = 0.0
+    worst, here = 0.0, places()
     for item in golden("minilm-embeddings.json")["items"]:
         text = item["text"].encode()
         found = tars("tokenize", "all-minilm", "-", text=text)["ids"]
@@ -154,9 +181,9 @@ def test_embeddings():
             f"{item['text']!r}: {found}, expected {item['ids']}"
         )
         vector = tars("embed", "all-minilm", "-", text=text)["embeddings"][0]
-        if has_wasm():
-            guest = tars("embed", "all-minilm", "-", "--runtime", "wasm", text=text)["embeddings"][0]
-            assert guest == vector, f"{item['text']!r}: other numbers in a guest"
+        for place in here[1:]:
+            guest = tars("embed", "all-minilm", "-", "--runtime", place, text=text)["embeddings"][0]
+            assert guest == vector, f"{item['text']!r}: other numbers in {place}"
         assert len(vector) == len(item["embedding"])
         worst = max([worst] + [abs(a - b) for a, b in zip(vector, item["embedding"])])
     assert worst <= EMBEDDING_TOLERANCE, f"differs by {worst}, at most {EMBEDDING_TOLERANCE}"

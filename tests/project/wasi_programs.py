@@ -29,24 +29,7 @@ EXIT = {"limit": 4, "denied": 3, "trap": 1}  # of tars, by status
 PATIENCE_MS = 20000  # of wall time after a limit of 300 ms, on a busy machine
 
 LUA_FILES = {
-    "letters.lua": """
-local letters = {}
-function letters.count(text)
-    local counts, order = {}, {}
-    for letter in text:gmatch("%a") do
-        if not counts[letter] then order[#order + 1] = letter end
-        counts[letter] = (counts[letter] or 0) + 1
-    end
-    table.sort(order, function(a, b)
-        if counts[a] ~= counts[b] then return counts[a] > counts[b] end
-        return a < b
-    end)
-    local parts = {}
-    for i, letter in ipairs(order) do parts[i] = letter .. counts[letter] end
-    return table.concat(parts, " ")
-end
-return letters
-""",
+    "letters.lua": (ROOT / "tests/data/programs/letters.lua").read_text(encoding="utf-8"),
     "work.lua": """
 local letters = require "letters"
 local function fibonacci(n) if n < 2 then return n end return fibonacci(n - 1) + fibonacci(n - 2) end

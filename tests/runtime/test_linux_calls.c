@@ -73,6 +73,8 @@ static const pointer_row rows[] = {
     {"clock_gettime", {1, BUFFER}, 1, true},
     {"clock_getres", {1, BUFFER}, 1, true},
     {"gettimeofday", {BUFFER, BUFFER + 64}, 0, true},
+    {"getrusage", {0, BUFFER}, 1, true},
+    {"times", {BUFFER}, 0, true},
     {"gettimeofday", {BUFFER, BUFFER + 64}, 1, true},
     {"uname", {BUFFER}, 0, true},
     {"sysinfo", {BUFFER}, 0, true},
@@ -91,7 +93,19 @@ static const pointer_row rows[] = {
     {"futex", {BUFFER, 1, 1}, 0, false},
     {"poll", {VECTORS + 64, 1, 0}, 0, false},
     {"ppoll", {VECTORS + 64, 1, BUFFER, 0}, 0, false},
+    {"select", {4, BUFFER + 200, BUFFER + 300, BUFFER + 400, BUFFER}, 1, true},
+    {"select", {4, BUFFER + 200, BUFFER + 300, BUFFER + 400, BUFFER}, 2, true},
+    {"select", {4, BUFFER + 200, BUFFER + 300, BUFFER + 400, BUFFER}, 3, true},
+    {"select", {4, BUFFER + 200, BUFFER + 300, BUFFER + 400, BUFFER}, 4, false},
+    {"pselect6", {4, BUFFER + 200, BUFFER + 300, BUFFER + 400, BUFFER, 0}, 1, true},
+    {"pselect6", {4, BUFFER + 200, BUFFER + 300, BUFFER + 400, BUFFER, 0}, 4, false},
     {"ppoll", {VECTORS + 64, 1, BUFFER, 0}, 2, false},
+    {"chmod", {PATH, 0600}, 0, false},
+    {"fchmodat", {(uint64_t)LINUX_AT_CWD, PATH, 0600}, 1, false},
+    {"fchmodat2", {(uint64_t)LINUX_AT_CWD, PATH, 0600, 0}, 1, false},
+    {"chown", {PATH, UINT32_MAX, UINT32_MAX}, 0, false},
+    {"lchown", {PATH, UINT32_MAX, UINT32_MAX}, 0, false},
+    {"fchownat", {(uint64_t)LINUX_AT_CWD, PATH, UINT32_MAX, UINT32_MAX, 0}, 1, false},
     {"link", {PATH, PATH_2}, 0, false},
     {"link", {PATH, PATH_2}, 1, false},
     {"linkat", {(uint64_t)LINUX_AT_CWD, PATH, (uint64_t)LINUX_AT_CWD, PATH_2, 0}, 1, false},
@@ -403,6 +417,17 @@ static void clocks_go_on(void) {
         uint64_t second = get_u64(BUFFER + 16) * 1000000000 + get_u64(BUFFER + 24);
         CHECK(second >= first);
     }
+    CHECK_INT(CALL(getrusage, 0, BUFFER), 0);
+    CHECK(get_u64(BUFFER) < 60 && get_u64(BUFFER + 8) < 1000000);
+    CHECK_INT(get_u64(BUFFER + 32), space_peak_bytes(&g.space) / 1024);
+    CHECK(get_u64(BUFFER + 32) > 0);
+    CHECK_INT(CALL(getrusage, UINT64_MAX, BUFFER), 0); /* of its children */
+    CHECK_INT(get_u64(BUFFER) + get_u64(BUFFER + 8) + get_u64(BUFFER + 32), 0);
+    CHECK_INT(CALL(getrusage, 2, BUFFER), -LINUX_EINVAL);
+    CHECK_INT(CALL(getrusage, UINT64_MAX - 1, BUFFER), -LINUX_EINVAL);
+    int64_t ticks = CALL(times, 0);
+    CHECK(ticks >= 0 && ticks < 6000 && CALL(times, BUFFER) >= ticks);
+    CHECK(get_u64(BUFFER) < 6000 && get_u64(BUFFER + 8) == 0);
     CHECK_INT(CALL(clock_gettime, 8, BUFFER), -LINUX_EINVAL);
     CHECK_INT(CALL(clock_gettime, UINT64_MAX, BUFFER), -LINUX_EINVAL);
     CHECK_INT(CALL(clock_gettime, 1, BUFFER), 0);
@@ -544,11 +569,23 @@ static void it_learns_nothing_of_the_host(void) {
     CHECK_INT(CALL(set_robust_list, BUFFER, 24), 0);
     CHECK_INT(CALL(set_robust_list, BUFFER, 25), -LINUX_EINVAL);
     CHECK_INT(CALL(rseq, BUFFER, 32, 0, 0), -LINUX_ENOSYS);
-    CHECK_INT(CALL(clone3, BUFFER, 88), -LINUX_ENOSYS);
+    CHECK_INT(CALL(clone3, BUFFER, 63), -LINUX_EINVAL);
+    CHECK_INT(CALL(clone3, NO_ACCESS, 88), -LINUX_EFAULT);
+    CHECK_INT(CALL(clone3, BUFFER, 88), -LINUX_EPERM); /* fork */
+    CHECK_INT(violations_of("syscall", "clone3"), 1);
     CHECK_INT(CALL(clone, 0x3D0F00, BUFFER, BUFFER, BUFFER, 0), -LINUX_EAGAIN);
     CHECK_INT(violations_of("syscall", "clone"), 0);
     CHECK_INT(CALL(clone, 17, 0, 0, 0, 0), -LINUX_EPERM); /* fork */
     CHECK_INT(violations_of("syscall", "clone"), 1);
+    CHECK_INT(CALL(wait4, UINT64_MAX, BUFFER, 0, 0), -LINUX_ECHILD);
+    CHECK_INT(CALL(waitid, 0, 0, BUFFER, 4), -LINUX_ECHILD);
+    CHECK_INT(CALL(getpgrp, 0), 1000);
+    CHECK_INT(CALL(getpgid, 0), 1000);
+    CHECK_INT(CALL(getpgid, 1), -LINUX_ESRCH);
+    CHECK_INT(CALL(getsid, 1000), 1000);
+    CHECK_INT(CALL(getgroups, 0, 0), 0);
+    CHECK_INT(CALL(getgroups, UINT32_MAX, BUFFER), -LINUX_EINVAL);
+    CHECK_INT(CALL(mknod, put_text(PATH, "/data/node"), 010644, 0), -LINUX_EPERM);
     CHECK_INT(CALL(uname, BUFFER), 0);
     CHECK_STRING((const char *)bytes_at(BUFFER), "Linux");
     CHECK_STRING((const char *)bytes_at(BUFFER + 65), "guest");

@@ -286,9 +286,156 @@ static void links_and_times_are_set(void) {
     CHECK_INT(CALL(flock, 4, 2), 0);
     CHECK_INT(CALL(fadvise64, 4, 0, 0, 3), 0);
     CHECK_INT(CALL(sendfile, 4, 3, 0, 100), -LINUX_EINVAL);
-    CHECK_INT(CALL(fchmod, 4, 0777), -LINUX_EPERM);
     (void)CALL(fallocate, 4, 0, 0, (1 << 20) + 1);
     CHECK_INT(linux_ended(g.context), LINUX_FILE_SIZE);
+    end();
+}
+
+static uint32_t mode_of(const char *name) {
+    struct stat s;
+    CHECK_INT(lstat(scratch_path(name), &s), 0);
+    return (uint32_t)s.st_mode & 07777;
+}
+
+static void permissions_are_set(void) {
+    enum { NO_FOLLOW = 0x100, LINK_KIND = 0120000 };
+    begin();
+    CHECK_INT(CALL(chmod, put_text(PATH, "link"), 0751), 0);
+    CHECK_INT(mode_of("grant/file"), 0751);
+    CHECK_INT(CALL(chmod, put_text(PATH, "file"), LINK_KIND | 0600), 0); /* kinds mean nothing */
+    CHECK_INT(mode_of("grant/file"), 0600);
+    CHECK_INT(CALL(fchmodat, HERE, put_text(PATH, "folder/"), 0711), 0);
+    CHECK_INT(mode_of("grant/folder"), 0711);
+    CHECK_INT(CALL(fchmodat2, HERE, put_text(PATH, "file"), 0640, NO_FOLLOW), 0);
+    CHECK_INT(CALL(fchmodat2, HERE, put_text(PATH, "link"), 0777, NO_FOLLOW), -LINUX_EOPNOTSUPP);
+    CHECK_INT(CALL(fchmodat2, HERE, PATH, 0777, 0x1000), -LINUX_EINVAL);
+    CHECK_INT(open_path("file", 0), 3);
+    CHECK_INT(CALL(fchmod, 3, 0604), 0);
+    CHECK_INT(mode_of("grant/file"), 0604);
+    CHECK_INT(CALL(fchmod, 1, 0600), -LINUX_ESPIPE);
+    CHECK_INT(CALL(fchmod, 9, 0600), -LINUX_EBADF);
+    CHECK_INT(CALL(chmod, put_text(PATH, "file/"), 0600), -LINUX_ENOTDIR);
+    CHECK_INT(CALL(chmod, put_text(PATH, "nowhere"), 0600), -LINUX_ENOENT);
+    CHECK_INT(CALL(chmod, put_text(PATH, "fifo"), 0600), -LINUX_EACCES);
+    CHECK_INT(linux_violations(g.context)->count, 0);
+    end();
+}
+
+static void permissions_give_no_rights(void) {
+    static const uint64_t rights[] = {04000, 02000, 01000, 06777, 07777};
+    static const char *const out[] = {"out", "outdir", "outdir/secret", "folder/upup", "absolute"};
+    begin();
+    const uint32_t before = mode_of("outside/secret");
+    CHECK_INT(open_path("file", READ_WRITE), 3);
+    for (uint64_t i = 0; i < sizeof rights / sizeof rights[0]; i++) {
+        CHECK_INT(CALL(chmod, put_text(PATH, "file"), rights[i]), -LINUX_EPERM);
+        CHECK_INT(CALL(fchmod, 3, rights[i]), -LINUX_EPERM);
+        CHECK_INT(violations_of("syscall", "chmod"), i + 1);
+        CHECK_INT(violations_of("syscall", "fchmod"), i + 1);
+    }
+    CHECK_INT(mode_of("grant/file") & 07000, 0);
+    for (uint64_t i = 0; i < sizeof out / sizeof out[0]; i++) {
+        CHECK_INT(CALL(chmod, put_text(PATH, out[i]), 0777), -LINUX_EACCES);
+        CHECK_INT(CALL(chown, PATH, LINUX_USER_ID, LINUX_USER_ID), -LINUX_EACCES);
+        CHECK_INT(violations_of("path", "chmod"), i + 1);
+        CHECK_INT(violations_of("path", "chown"), i + 1);
+    }
+    CHECK_INT(mode_of("outside/secret"), before);
+    end();
+}
+
+/* Who may come in is not the guest's to say, however it names the folder. */
+static void permissions_of_the_granted_folder_stay(void) {
+    static const char *const names[] = {"/data",        ".",    "folder/..",
+                                        "dotdot/grant", "self", "linkself/"};
+    begin();
+    make_link(".", "grant/self");
+    make_link("folder/..", "grant/linkself");
+    CHECK_INT(chmod(scratch_path("grant"), 0750), 0);
+    uint64_t n = 0;
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        if (strcmp(names[i], "dotdot/grant") != 0) { /* by names this leads out at once */
+            CHECK_INT(CALL(chmod, put_text(PATH, names[i]), 0750), 0);
+        }
+        CHECK_INT(CALL(chmod, put_text(PATH, names[i]), 0777), -LINUX_EACCES);
+        CHECK_INT(violations_of("path", "chmod"), ++n);
+        int64_t fd = open_path(names[i], FOLDER);
+        if (fd >= 0) {
+            CHECK_INT(CALL(fchmod, (uint64_t)fd, 0750), 0);
+            CHECK_INT(CALL(fchmod, (uint64_t)fd, 0777), -LINUX_EACCES);
+            CHECK_INT(CALL(close, (uint64_t)fd), 0);
+        }
+        CHECK_INT(mode_of("grant"), 0750);
+    }
+    CHECK_INT(violations_of("path", "fchmod"), n - 1);
+    end();
+}
+
+static void owners_stay(void) {
+    enum { NO_FOLLOW = 0x100 };
+    static const uint64_t same = LINUX_USER_ID, any = UINT64_MAX;
+    begin();
+    CHECK_INT(CALL(chown, put_text(PATH, "file"), same, same), 0);
+    CHECK_INT(CALL(chown, PATH, same, any), 0);
+    CHECK_INT(CALL(chown, put_text(PATH, "dangling"), any, any), -LINUX_ENOENT);
+    CHECK_INT(CALL(lchown, PATH, any, UINT32_MAX), 0);
+    CHECK_INT(CALL(fchownat, HERE, PATH, same, same, NO_FOLLOW), 0);
+    CHECK_INT(CALL(fchownat, HERE, PATH, same, same, 0x1000), -LINUX_EINVAL);
+    CHECK_INT(open_path("folder", FOLDER), 3);
+    CHECK_INT(CALL(fchown, 3, same, any), 0);
+    CHECK_INT(linux_violations(g.context)->count, 0);
+    CHECK_INT(CALL(fchown, 3, 0, any), -LINUX_EPERM);
+    CHECK_INT(CALL(chown, put_text(PATH, "file"), same, 0), -LINUX_EPERM);
+    CHECK_INT(CALL(chown, PATH, 0, same), -LINUX_EPERM);
+    CHECK_INT(violations_of("syscall", "chown"), 2);
+    CHECK_INT(violations_of("syscall", "fchown"), 1);
+    end();
+}
+
+static void devices_are_its_own(void) {
+    enum { KIND_DEVICE = 0020000 };
+    static const char *const names[] = {"/dev/null", "/dev/zero", "/dev/random", "/dev/urandom"};
+    static const uint32_t minors[] = {3, 5, 8, 9};
+    static const uint8_t zeros[100000];
+    begin();
+    uint8_t *bytes = bytes_at(BUFFER);
+    for (size_t i = 0; i < 4; i++) {
+        CHECK_INT(open_path(names[i], READ_WRITE | CREATE | EMPTY | APPEND), 3);
+        memset(bytes, 7, sizeof zeros);
+        CHECK_INT(CALL(write, 3, BUFFER, sizeof zeros), sizeof zeros);
+        CHECK_INT(CALL(lseek, 3, UINT64_MAX, 1), 0);
+        CHECK_INT(CALL(read, 3, BUFFER, sizeof zeros), i == 0 ? 0 : (int64_t)sizeof zeros);
+        CHECK_INT(CALL(pread64, 3, BUFFER, 10, INT64_MAX), i == 0 ? 0 : 10);
+        CHECK_INT(memcmp(bytes, zeros, sizeof zeros) == 0, i == 1);
+        CHECK(i > 0 || (bytes[0] == 7 && bytes[sizeof zeros - 1] == 7));
+        CHECK_INT(CALL(fstat, 3, BUFFER), 0);
+        CHECK_INT(get_u32(BUFFER + 24), KIND_DEVICE | 0666);
+        CHECK_INT(CALL(stat, put_text(PATH, names[i]), BUFFER), 0);
+        CHECK_INT(get_u32(BUFFER + 24), KIND_DEVICE | 0666);
+        CHECK_INT(get_u64(BUFFER + 40) >> 8, 1);
+        CHECK(i == 2 || (get_u64(BUFFER + 40) & 0xFF) == minors[i]); /* both are /dev/urandom */
+        CHECK_INT(CALL(access, PATH, 6), 0);
+        CHECK_INT(CALL(access, PATH, 1), -LINUX_EACCES);
+        CHECK_INT(CALL(ftruncate, 3, 0), -LINUX_EINVAL);
+        CHECK_INT(CALL(ioctl, 3, 0x5401, BUFFER), -LINUX_ENOTTY);
+        CHECK_INT(CALL(fchmod, 3, 0600), -LINUX_ESPIPE);
+        CHECK(CALL(mmap, 0, 4096, 1, 2, 3, 0) < 0);
+        CHECK_INT(CALL(close, 3), 0);
+        CHECK_INT(open_path(names[i], WRITE), 3);
+        CHECK_INT(CALL(read, 3, BUFFER, 1), -LINUX_EBADF);
+        CHECK_INT(CALL(close, 3), 0);
+        CHECK_INT(open_path(names[i], FOLDER), -LINUX_ENOTDIR);
+        CHECK_INT(open_path(names[i], WRITE | CREATE | NEW), -LINUX_EEXIST);
+        CHECK_INT(CALL(chdir, PATH), -LINUX_ENOTDIR);
+        CHECK_INT(linux_violations(g.context)->count, 0);
+    }
+    CHECK_INT(open_path("/dev/null/", 0), -LINUX_ENOTDIR);
+    CHECK_INT(open_path("/dev/tty", 0), -LINUX_ENOENT);
+    CHECK_INT(open_path("/dev", FOLDER), -LINUX_ENOENT);
+    CHECK_INT(CALL(unlink, put_text(PATH, "/dev/null")), -LINUX_EROFS);
+    CHECK_INT(CALL(chmod, PATH, 0600), -LINUX_EROFS);
+    CHECK_INT(violations_of("path", "unlink"), 1);
+    CHECK_INT(linux_ended(g.context), LINUX_RUNS);
     end();
 }
 
@@ -488,7 +635,8 @@ static void read_only_means_it(void) {
                    {"open", {PATH, EMPTY}},   {"open", {PATH_2, CREATE}},
                    {"creat", {PATH_2, 0600}}, {"mkdir", {PATH_2, 0700}},
                    {"unlink", {PATH}},        {"rmdir", {PATH}},
-                   {"truncate", {PATH, 0}},   {"rename", {PATH, PATH_2}}};
+                   {"truncate", {PATH, 0}},   {"rename", {PATH, PATH_2}},
+                   {"chmod", {PATH, 0600}},   {"chown", {PATH, UINT32_MAX, UINT32_MAX}}};
     (void)put_text(PATH, "/data/file");
     (void)put_text(PATH_2, "/data/new");
     for (size_t i = 0; i < sizeof changes / sizeof changes[0]; i++) {
@@ -501,6 +649,9 @@ static void read_only_means_it(void) {
     CHECK_INT(violations_of("path", "access"), 0);
     CHECK_INT(open_path("/data/file", 0), 3);
     CHECK_INT(CALL(utimensat, 3, 0, 0, 0), -LINUX_EROFS);
+    CHECK_INT(CALL(fchmod, 3, 0600), -LINUX_EROFS);
+    CHECK_INT(CALL(fchown, 3, UINT32_MAX, UINT32_MAX), -LINUX_EROFS);
+    CHECK_INT(violations_of("path", "fchmod"), 1);
     CHECK_STRING(read_text(3), "hello world");
     CHECK_INT(open_path("/data/file", TEMPORARY | WRITE), -LINUX_EOPNOTSUPP);
     CHECK_INT(open_path("/data/file", 3), -LINUX_EINVAL);
@@ -551,10 +702,12 @@ static void races_do_not_lead_out(void) {
         (void)CALL(mkdir, put_text(PATH, "/data/flip/made"), 0700);
         (void)CALL(rmdir, PATH);
         (void)CALL(unlink, put_text(PATH, "/data/flip/victim"));
+        (void)CALL(chmod, put_text(PATH, "/data/flip/secret"), 0641);
     }
     atomic_store(&racing, false);
     platform_thread_join(&thread);
     CHECK(n_opened > 0);
+    CHECK(mode_of("outside/secret") != 0641);
     end();
 }
 
@@ -568,6 +721,11 @@ static const check_test table[] = {
     {"folders are listed", folders_are_listed},
     {"names are changed", names_are_changed},
     {"links and times are set", links_and_times_are_set},
+    {"permissions are set", permissions_are_set},
+    {"permissions give no rights", permissions_give_no_rights},
+    {"permissions of the granted folder stay", permissions_of_the_granted_folder_stay},
+    {"owners stay", owners_stay},
+    {"devices are its own", devices_are_its_own},
     {"the working folder is kept", the_working_folder_is_kept},
     {"paths stay inside", paths_stay_inside},
     {"long paths are refused", long_paths_are_refused},

@@ -1,8 +1,6 @@
 /* The runtime wasm: the same bits as native, and what a guest cannot do to the model's pages. */
+#include "runtime/guest_answers.h"
 #include "runtime/wasm/run.h"
-#include "support/ask.h"
-
-#include "base/utf8.h"
 
 #ifdef TESTS_HAS_WASM
 
@@ -14,10 +12,6 @@
 #include "runtime/wasm/engine.h"
 #include "runtime/wasm/memory.h"
 
-#include <pthread.h>
-
-static const char prompt[] = "Once upon a time there was";
-
 /* False, and the test is skipped, when guests cannot run here. */
 static bool has_wasm(void) {
     tars_error err;
@@ -26,86 +20,6 @@ static bool has_wasm(void) {
         return false;
     }
     return true;
-}
-
-static void check_same(const tars_request *r) {
-    static outcome here;
-    static outcome guest;
-    tars_request native = *r;
-    native.policy.runtime = "native";
-    tars_request wasm = *r;
-    wasm.policy.runtime = "wasm";
-    submit(&native, &here);
-    submit(&wasm, &guest);
-    CHECK_INT(here.status, TARS_OK);
-    CHECK_INT(guest.status, TARS_OK);
-    if (guest.status != TARS_OK) {
-        check_fail(__FILE__, __LINE__, "%s: %s", guest.err.message, guest.err.cause);
-    }
-    CHECK_STRING(guest.hash, here.hash);
-    CHECK_STRING(guest.text, here.text);
-    CHECK_STRING(guest.streamed, here.streamed);
-    CHECK_STRING(guest.reason, here.reason);
-    CHECK_INT(guest.n_ids, here.n_ids);
-    CHECK_INT(guest.n_tokens_streamed, here.n_tokens_streamed);
-    CHECK_BYTES(guest.ids, here.ids, here.n_ids * sizeof(int32_t));
-}
-
-static void answers_equal_native(void) {
-    if (!has_wasm()) {
-        return;
-    }
-    tars_request r = plain(prompt);
-    check_same(&r);
-    r.sampling = (tars_sampling)TARS_SAMPLING_DEFAULTS;
-    r.sampling.random_seed = false;
-    r.sampling.repeat_penalty = 1.2f;
-    for (uint64_t seed = 1; seed < 6; seed++) {
-        r.sampling.seed = seed;
-        r.kv_type = seed % 2 ? "f32" : "f16";
-        r.batch_size = seed == 5 ? 100000 : (uint32_t)seed;
-        check_same(&r);
-    }
-    static outcome whole;
-    submit(&r, &whole);
-    size_t at = strlen(whole.text) / 2;
-    while (((unsigned char)whole.text[at] & 0xC0) == 0x80) {
-        at--;
-    }
-    char stop[5] = {0};
-    memcpy(stop, whole.text + at, utf8_complete_length(whole.text + at, 4));
-    const char *stops[] = {"never there", stop};
-    r.stops = stops;
-    r.n_stops = 2;
-    check_same(&r);
-    r = plain(prompt);
-    r.kind = TARS_REQUEST_REPLAY;
-    r.replay_ids = whole.ids;
-    r.n_replay_ids = whole.n_ids;
-    check_same(&r);
-    r = plain(prompt);
-    r.policy.force_isa = "scalar";
-    check_same(&r);
-}
-
-/* A session saves nothing in a guest, and changes nothing either. */
-static void sessions_are_served(void) {
-    if (!has_wasm()) {
-        return;
-    }
-    static outcome alone;
-    static outcome in_session;
-    tars_request r = plain(prompt);
-    r.policy.runtime = "wasm";
-    submit(&r, &alone);
-    tars_error err;
-    CHECK_INT(tars_session_create(context, tiny, NULL, &r.session, &err), TARS_OK);
-    for (int i = 0; i < 2; i++) {
-        submit(&r, &in_session);
-        CHECK_INT(in_session.status, TARS_OK);
-        CHECK_STRING(in_session.hash, alone.hash);
-    }
-    tars_session_destroy(r.session);
 }
 
 static void the_result_says_where_it_came_from(void) {
@@ -171,63 +85,6 @@ static void refusals(void) {
     r.kind = TARS_REQUEST_PERPLEXITY;
     submit(&r, &o);
     CHECK_INT(o.status, TARS_UNAVAILABLE);
-}
-
-static void cancelling_and_deadlines_end_a_guest(void) {
-    if (!has_wasm()) {
-        return;
-    }
-    static outcome o;
-    tars_request r = plain(prompt);
-    r.policy.runtime = "wasm";
-    o = (outcome){.cancel_after = 3};
-    submit(&r, &o);
-    CHECK_INT(o.status, TARS_CANCELLED);
-    CHECK(o.n_ids >= 3 && o.n_ids < 24);
-    o = (outcome){0};
-    r.limits.deadline_ms = 1;
-    r.limits.max_tokens = 200;
-    submit(&r, &o);
-    CHECK_INT(o.status, TARS_TIMEOUT);
-}
-
-static void *ask_often(void *argument) {
-    unsigned *differ = argument;
-    tars_request r = plain(prompt);
-    r.policy.runtime = "wasm";
-    char hash[65] = "";
-    for (int i = 0; i < 20; i++) {
-        tars_job *job;
-        tars_error err;
-        tars_result result = {.size_bytes = sizeof result};
-        if (tars_submit(context, &r, NULL, &job, &err) != TARS_OK) {
-            (*differ)++;
-            continue;
-        }
-        if (tars_job_wait(job, &result, &err) != TARS_OK ||
-            (hash[0] && strcmp(hash, result.logits_hash) != 0)) {
-            (*differ)++;
-        }
-        memcpy(hash, result.logits_hash, sizeof hash);
-        tars_job_destroy(job);
-    }
-    return NULL;
-}
-
-static void guests_do_not_disturb_one_another(void) {
-    if (!has_wasm()) {
-        return;
-    }
-    set_up();
-    unsigned differ[3] = {0};
-    pthread_t threads[3];
-    for (int i = 0; i < 3; i++) {
-        CHECK_INT(pthread_create(&threads[i], NULL, ask_often, &differ[i]), 0);
-    }
-    for (int i = 0; i < 3; i++) {
-        pthread_join(threads[i], NULL);
-        CHECK_INT(differ[i], 0);
-    }
 }
 
 /* ---- hostile programs in the engine's own setting -------------------------------------- */
@@ -328,6 +185,30 @@ static int32_t call_once(const wasm_engine_guest *g, text_to_module to_module, c
     return result;
 }
 
+static void answers_equal_native(void) {
+    if (has_wasm()) {
+        check_answers_equal_native("wasm");
+    }
+}
+
+static void sessions_are_served(void) {
+    if (has_wasm()) {
+        check_sessions("wasm");
+    }
+}
+
+static void cancelling_and_deadlines_end_a_guest(void) {
+    if (has_wasm()) {
+        check_cancelling("wasm");
+    }
+}
+
+static void guests_do_not_disturb_one_another(void) {
+    if (has_wasm()) {
+        check_disturbance("wasm");
+    }
+}
+
 static void hostile_programs(void) {
     text_to_module to_module;
     if (!has_wasm()) {
@@ -420,8 +301,8 @@ static tars_status enough(void *user, tars_error *err) {
 
 /* Where the rings lie when the wire is at 0: see wire.h. */
 #define READ_OF_TO_GUEST "64"
-#define WRITTEN_OF_TO_HOST "65664"
-#define BYTES_OF_TO_HOST "65792"
+#define WRITTEN_OF_TO_HOST "262272"
+#define BYTES_OF_TO_HOST "262400"
 
 static tars_status run_program(const wasm_engine_guest *like, text_to_module to_module,
                                const char *data, const char *body, const platform_mapping *weights,
@@ -429,7 +310,7 @@ static tars_status run_program(const wasm_engine_guest *like, text_to_module to_
     static char text[16384];
     int n = snprintf(text, sizeof text,
                      "(module (import \"tars\" \"turn\" (func $turn (result i32)))"
-                     " (memory (export \"memory\") 4) %s"
+                     " (memory (export \"memory\") 12) %s"
                      " (func (export \"tars_wire\") (result i32) (i32.const 0))"
                      " (func (export \"tars_serve\") (param i32) (result i32) %s))",
                      data, body);
@@ -470,8 +351,8 @@ static void guests_that_do_not_end_are_killed(void) {
     }
     set_up();
     CHECK_INT(offsetof(wire_area, to_guest.read), 64);
-    CHECK_INT(offsetof(wire_area, to_host.written), 65664);
-    CHECK_INT(offsetof(wire_area, to_host.bytes), 65792);
+    CHECK_INT(offsetof(wire_area, to_host.written), 262272);
+    CHECK_INT(offsetof(wire_area, to_host.bytes), 262400);
     CHECK_INT(sizeof(wire_error), 1004);
     const wasm_engine_guest *g = engine_of(&to_module);
     /* 1012 bytes: an ERROR frame with the status out_of_memory */

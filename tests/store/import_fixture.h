@@ -42,7 +42,7 @@ static inline void import_check_clean(const fixture *f, size_t n_blobs) {
 /* Writes an executable script and returns its path. */
 static inline const char *import_script(const fixture *f, const char *body) {
     const char *path = fixture_path(f, "script");
-    char text[1024];
+    char text[PLATFORM_PATH_BYTES + 1024];
     snprintf(text, sizeof text, "#!/bin/sh\n%s\n", body);
     platform_make_folders(f->home, NULL);
     unlink(path);

@@ -71,7 +71,9 @@ tars_status platform_harden(const platform_hardening *wanted, platform_hardening
     }
     if (wanted->filter_system_calls) {
         const char *reason = "";
-        report->system_calls_filtered = seccomp_install(wanted->allow_code, &reason);
+        report->system_calls_filtered = seccomp_install(
+            (seccomp_wanted){.code = wanted->allow_code, .machines = wanted->run_machines},
+            &reason);
         if (!report->system_calls_filtered) {
             add_missing(&missing, reason);
         }

@@ -64,15 +64,23 @@ static tars_status open_system(int *out, tars_error *err) {
     return TARS_OK;
 }
 
+/* Opened and asked once, then kept: either takes a part of what a machine takes. */
+static tars_status get_system(int *out, tars_error *err) {
+    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+    static int kept = -1;
+    (void)pthread_mutex_lock(&lock);
+    tars_status status = kept >= 0 ? TARS_OK : open_system(&kept, err);
+    *out = kept;
+    (void)pthread_mutex_unlock(&lock);
+    return status;
+}
+
 static void kvm_destroy(vmm_machine *m) {
     if (!m) {
         return;
     }
-    const int handles[] = {m->vm, m->system};
-    for (size_t i = 0; i < sizeof handles / sizeof handles[0]; i++) {
-        if (handles[i] >= 0) {
-            (void)close(handles[i]);
-        }
+    if (m->vm >= 0) {
+        (void)close(m->vm);
     }
     free(m);
 }
@@ -84,7 +92,7 @@ static tars_status kvm_create(vmm_machine **out, tars_error *err) {
         return error_set(err, TARS_OUT_OF_MEMORY, "no memory for a virtual machine");
     }
     m->vm = -1;
-    tars_status status = open_system(&m->system, err);
+    tars_status status = get_system(&m->system, err);
     if (status == TARS_OK) {
         m->vm = kvm_ioctl(m->system, KVM_CREATE_VM, NULL);
         status = m->vm >= 0 ? TARS_OK : kvm_fail(err, "cannot create a virtual machine");
@@ -121,12 +129,21 @@ static tars_status kvm_map(vmm_machine *m, unsigned slot, uint64_t guest_address
                : kvm_fail(err, "cannot give memory to a virtual machine");
 }
 
+/* Since Linux 6.12; older headers lack the name. */
+#define QUIRK_SLOT_ZAP_ALL (UINT64_C(1) << 7)
+
+static void kvm_keep_others(vmm_machine *m) {
+    struct kvm_enable_cap off = {.cap = KVM_CAP_DISABLE_QUIRKS2, .args = {QUIRK_SLOT_ZAP_ALL}};
+    (void)kvm_ioctl(m->vm, KVM_ENABLE_CAP, &off); /* refused by those that do not know it */
+}
+
 static const vmm_functions functions = {
     .name = "kvm",
     .probe = kvm_probe,
     .create = kvm_create,
     .destroy = kvm_destroy,
     .map = kvm_map,
+    .keep_others = kvm_keep_others,
     .processor_create = kvm_processor_create,
     .processor_destroy = kvm_processor_destroy,
     .start = kvm_start,
@@ -138,6 +155,9 @@ static const vmm_functions functions = {
     .run = kvm_run,
     .registers = kvm_registers,
     .set_segment_bases = kvm_set_segment_bases,
+    .get_vectors = kvm_get_vectors,
+    .set_vectors = kvm_set_vectors,
+    .to_user = kvm_to_user,
     .set_page_table = kvm_set_page_table,
     .ticks_per_ms = kvm_ticks_per_ms,
     .kick = kvm_kick,

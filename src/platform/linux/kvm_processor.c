@@ -153,15 +153,23 @@ static struct kvm_segment segment(uint16_t selector, uint8_t type, uint8_t privi
                                 .g = 1};
 }
 
+enum { SEGMENT_CODE = 11, SEGMENT_DATA = 3, SEGMENT_BUSY_TASK = 11 };
+
+static void set_user_segments(struct kvm_sregs *s, const vmm_tables *t) {
+    s->cs = segment(t->user_code, SEGMENT_CODE, 3, true);
+    s->ss = segment(t->user_data, SEGMENT_DATA, 3, false);
+}
+
 static void set_system(struct kvm_sregs *s, const vmm_tables *t) {
-    enum { CODE = 11, DATA = 3, BUSY_TASK = 11 };
-    s->cs = segment(t->user_code, CODE, 3, true);
-    s->ss = s->ds = s->es = s->fs = s->gs = segment(t->user_data, DATA, 3, false);
+    set_user_segments(s, t);
+    s->ds = s->es = s->fs = s->gs = s->ss;
     s->tr = (struct kvm_segment){.base = t->tss,
                                  .limit = t->tss_bytes - 1,
                                  .selector = t->task,
-                                 .type = BUSY_TASK,
+                                 .type = SEGMENT_BUSY_TASK,
                                  .present = 1};
+    /* a processor begins with a local table of 64 KiB at address 0, which would be the guest's */
+    s->ldt = (struct kvm_segment){.unusable = 1};
     s->gdt = (struct kvm_dtable){.base = t->gdt, .limit = (uint16_t)(t->gdt_bytes - 1)};
     s->idt = (struct kvm_dtable){.base = t->idt, .limit = (uint16_t)(t->idt_bytes - 1)};
     s->cr0 = CR0_PE | CR0_MP | CR0_ET | CR0_NE | CR0_WP | CR0_AM | CR0_PG;
@@ -189,9 +197,27 @@ static tars_status set_call_entry(const vmm_processor *p, const vmm_tables *t, t
                : kvm_fail(err, "cannot set where SYSCALL leads");
 }
 
+/* What a program may have left in registers that are not set by each start. */
+static tars_status forget(const vmm_processor *p, tars_error *err) {
+    /* legacy state as FNINIT and the manuals' reset leave it; no bits for the rest: all zero */
+    static struct kvm_xsave vectors = {
+        .region = {[0] = 0x037F, [6] = 0x1F80, [128] = 3 /* x87 and SSE */}};
+    static struct kvm_debugregs debug = {.dr6 = 0xFFFF0FF0, .dr7 = 0x400};
+    static struct kvm_vcpu_events events = {.flags = KVM_VCPUEVENT_VALID_NMI_PENDING |
+                                                     KVM_VCPUEVENT_VALID_SHADOW};
+    bool done = kvm_ioctl(p->cpu, KVM_SET_XSAVE, &vectors) == 0 &&
+                kvm_ioctl(p->cpu, KVM_SET_DEBUGREGS, &debug) == 0 &&
+                kvm_ioctl(p->cpu, KVM_SET_VCPU_EVENTS, &events) == 0;
+    return done ? TARS_OK : kvm_fail(err, "cannot clear a virtual processor");
+}
+
 tars_status kvm_start(vmm_processor *p, const vmm_tables *tables, uint64_t rip, uint64_t rsp,
                       tars_error *err) {
     struct kvm_sregs *system = &p->run->s.regs.sregs;
+    tars_status status = kvm_settle(p, err);
+    if (status != TARS_OK) {
+        return status;
+    }
     if (kvm_ioctl(p->cpu, KVM_GET_SREGS, system) != 0) {
         return kvm_fail(err, "cannot read a virtual processor");
     }
@@ -199,8 +225,13 @@ tars_status kvm_start(vmm_processor *p, const vmm_tables *tables, uint64_t rip, 
     if (kvm_ioctl(p->cpu, KVM_SET_SREGS, system) != 0) {
         return kvm_fail(err, "cannot set up a virtual processor");
     }
-    tars_status status = set_call_entry(p, tables, err);
+    status = set_call_entry(p, tables, err);
+    if (status == TARS_OK && p->was_started) {
+        status = forget(p, err);
+    }
+    p->was_started = true;
     p->hides_time = tables->hides_time;
+    p->call_entry = tables->call_entry;
     p->registers = (vmm_registers){.rip = rip, .rflags = 2};
     p->registers.general[VMM_RSP] = rsp;
     p->run->kvm_valid_regs = KVM_SYNC_X86_REGS | KVM_SYNC_X86_SREGS;
@@ -241,9 +272,45 @@ void kvm_set_segment_bases(vmm_processor *p, uint64_t fs, uint64_t gs) {
     p->dirty |= KVM_SYNC_X86_SREGS;
 }
 
+void kvm_to_user(vmm_processor *p, const vmm_tables *tables) {
+    set_user_segments(&p->run->s.regs.sregs, tables);
+    p->dirty |= KVM_SYNC_X86_SREGS;
+}
+
 void kvm_set_page_table(vmm_processor *p, uint64_t page_table) {
     p->run->s.regs.sregs.cr3 = page_table;
     p->dirty |= KVM_SYNC_X86_SREGS;
+}
+
+/* ---- vector registers --------------------------------------------------------------------- */
+
+/* Where the last part ends that a guest has (AMD64 Architecture Programmer's Manual, volume 2,
+ * section 11.5, and what Intel's processors have in place of it: the larger of both). */
+static size_t vector_bytes(void) {
+    enum { AVX = 4, AVX512 = 0xE0, LEGACY_BYTES = 576, AVX_BYTES = 832, AVX512_BYTES = 2688 };
+    return (vector_states & AVX512) != 0 ? AVX512_BYTES
+           : (vector_states & AVX) != 0  ? AVX_BYTES
+                                         : LEGACY_BYTES;
+}
+
+size_t kvm_get_vectors(vmm_processor *p, uint8_t *out, size_t capacity) {
+    struct kvm_xsave vectors;
+    size_t length = vector_bytes();
+    if (capacity < length || kvm_ioctl(p->cpu, KVM_GET_XSAVE, &vectors) != 0) {
+        return 0;
+    }
+    memcpy(out, vectors.region, length);
+    return length;
+}
+
+bool kvm_set_vectors(vmm_processor *p, const uint8_t *bytes, size_t length) {
+    struct kvm_xsave vectors;
+    if (length > sizeof vectors.region) {
+        return false;
+    }
+    memset(&vectors, 0, sizeof vectors);
+    memcpy(vectors.region, bytes, length);
+    return kvm_ioctl(p->cpu, KVM_SET_XSAVE, &vectors) == 0;
 }
 
 /* ---- the clock --------------------------------------------------------------------------- */
@@ -252,19 +319,15 @@ void kvm_set_page_table(vmm_processor *p, uint64_t page_table) {
 static _Thread_local unsigned n_attached;
 static _Thread_local bool was_blocked; /* before the first */
 
-static int tick_signal(void) {
-    return SIGRTMIN + 5;
-}
-
 static void tick_set(sigset_t *out) {
     (void)sigemptyset(out);
-    (void)sigaddset(out, tick_signal());
+    (void)sigaddset(out, kvm_tick_signal());
 }
 
 /* While it runs, the signals of `before` are blocked, but for the tick. */
 static bool set_run_mask(const vmm_processor *p, const sigset_t *before) {
     sigset_t open = *before;
-    (void)sigdelset(&open, tick_signal());
+    (void)sigdelset(&open, kvm_tick_signal());
     enum { MASK_BYTES = 8 }; /* as the kernel has them */
     union {
         struct kvm_signal_mask head;
@@ -289,13 +352,13 @@ tars_status kvm_attach(vmm_processor *p, tars_error *err) {
     tick_set(&tick);
     (void)pthread_sigmask(SIG_BLOCK, &tick, &before);
     if (n_attached++ == 0) {
-        was_blocked = sigismember(&before, tick_signal()) == 1;
+        was_blocked = sigismember(&before, kvm_tick_signal()) == 1;
     }
     if (!set_run_mask(p, &before)) {
         unblock_tick();
         return kvm_fail(err, "cannot set the signals of a virtual processor");
     }
-    struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = tick_signal()};
+    struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = kvm_tick_signal()};
     event._sigev_un._tid = (pid_t)syscall(SYS_gettid);
     timer_t timer;
     if (timer_create(CLOCK_MONOTONIC, &event, &timer) != 0) {
@@ -339,10 +402,15 @@ static void set_clock(const vmm_processor *p, uint64_t slice_ns) {
 
 /* ---- running ----------------------------------------------------------------------------- */
 
+static bool in_supervisor(const vmm_processor *p) {
+    return (p->run->s.regs.sregs.cs.selector & 3) == 0;
+}
+
 static void take_exit(const vmm_processor *p, vmm_exit *out) {
     const struct kvm_run *run = p->run;
     *out = (vmm_exit){.kind = VMM_EXIT_OTHER,
-                      .in_supervisor = (run->s.regs.sregs.cs.selector & 3) == 0,
+                      .in_supervisor = in_supervisor(p),
+                      .faulted = run->s.regs.sregs.cr2,
                       .detail = run->exit_reason};
     if (run->exit_reason == KVM_EXIT_IO && run->io.direction == KVM_EXIT_IO_OUT &&
         run->io.count == 1 && run->io.size == 1) {
@@ -356,7 +424,40 @@ static void take_exit(const vmm_processor *p, vmm_exit *out) {
     }
 }
 
+/* One run that goes no further than the instruction of the last exit. False: the kernel asks for
+ * more of it. */
+static bool end_instruction(vmm_processor *p) {
+    kvm_move_registers(&p->registers, &p->run->s.regs.regs, true);
+    p->run->kvm_dirty_regs = KVM_SYNC_X86_REGS | p->dirty;
+    p->dirty = 0;
+    (void)pthread_mutex_lock(&p->lock); /* a kick stays one */
+    uint8_t was_kicked = __atomic_exchange_n(&p->run->immediate_exit, 1, __ATOMIC_SEQ_CST);
+    int result = ioctl(p->cpu, KVM_RUN, 0);
+    int number = errno;
+    __atomic_store_n(&p->run->immediate_exit, was_kicked, __ATOMIC_SEQ_CST);
+    (void)pthread_mutex_unlock(&p->lock);
+    kvm_move_registers(&p->registers, &p->run->s.regs.regs, false);
+    return result != 0 && number == EINTR;
+}
+
+/* The kernel goes beyond the instruction of an exit only when it runs again, and only if the
+ * instruction pointer is still there. */
+tars_status kvm_settle(vmm_processor *p, tars_error *err) {
+    enum { MAX_PARTS = 16 }; /* what an instruction loads, changes and stores again, by pages */
+    for (unsigned i = 0; p->is_unfinished && i < MAX_PARTS; i++) {
+        p->is_unfinished = !end_instruction(p);
+    }
+    return p->is_unfinished
+               ? error_set(err, TARS_FAILED, "a virtual processor does not end its instruction")
+               : TARS_OK;
+}
+
 tars_status kvm_run(vmm_processor *p, uint64_t slice_ns, vmm_exit *out, tars_error *err) {
+    enum { PAGE_SHIFT = 12 };
+    if (in_supervisor(p) && p->registers.rip >> PAGE_SHIFT != p->call_entry >> PAGE_SHIFT) {
+        return error_set(err, TARS_FAILED, "a virtual processor would run 0x%llx in ring 0",
+                         (unsigned long long)p->registers.rip);
+    }
     kvm_move_registers(&p->registers, &p->run->s.regs.regs, true);
     p->run->kvm_dirty_regs = KVM_SYNC_X86_REGS | p->dirty;
     p->dirty = 0;
@@ -375,12 +476,13 @@ tars_status kvm_run(vmm_processor *p, uint64_t slice_ns, vmm_exit *out, tars_err
         return kvm_fail(err, "a virtual processor does not run");
     }
     kvm_move_registers(&p->registers, &p->run->s.regs.regs, false);
+    p->is_unfinished = result == 0;
     if (result == 0) {
         take_exit(p, out);
     } else {
         drain_ticks();
         __atomic_store_n(&p->run->immediate_exit, 0, __ATOMIC_SEQ_CST);
-        *out = (vmm_exit){.kind = VMM_EXIT_KICKED};
+        *out = (vmm_exit){.kind = VMM_EXIT_KICKED, .in_supervisor = in_supervisor(p)};
     }
     return TARS_OK;
 }
@@ -390,23 +492,11 @@ uint64_t kvm_ticks_per_ms(const vmm_processor *p) {
     return khz > 0 ? (uint64_t)khz : 0;
 }
 
-bool kvm_complete(vmm_processor *p) {
-    kvm_move_registers(&p->registers, &p->run->s.regs.regs, true);
-    p->run->kvm_dirty_regs = KVM_SYNC_X86_REGS | p->dirty;
-    p->dirty = 0;
-    __atomic_store_n(&p->run->immediate_exit, 1, __ATOMIC_SEQ_CST);
-    int result = ioctl(p->cpu, KVM_RUN, 0);
-    bool done = result != 0 && errno == EINTR;
-    __atomic_store_n(&p->run->immediate_exit, 0, __ATOMIC_SEQ_CST);
-    kvm_move_registers(&p->registers, &p->run->s.regs.regs, false);
-    return done;
-}
-
 void kvm_kick(vmm_processor *p) {
-    __atomic_store_n(&p->run->immediate_exit, 1, __ATOMIC_SEQ_CST);
     (void)pthread_mutex_lock(&p->lock);
+    __atomic_store_n(&p->run->immediate_exit, 1, __ATOMIC_SEQ_CST);
     if (p->is_attached) {
-        (void)pthread_kill(p->thread, tick_signal());
+        (void)pthread_kill(p->thread, kvm_tick_signal());
     }
     (void)pthread_mutex_unlock(&p->lock);
 }

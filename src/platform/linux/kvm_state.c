@@ -26,16 +26,18 @@ static const uint32_t msrs[] = {
 };
 enum { N_MSRS = sizeof msrs / sizeof msrs[0] };
 
-typedef union msr_block {
-    struct kvm_msrs head;
-    uint8_t bytes[sizeof(struct kvm_msrs) + N_MSRS * sizeof(struct kvm_msr_entry)];
+/* As struct kvm_msrs, whose array has no length. */
+typedef struct msr_block {
+    uint32_t count, padding;
+    struct kvm_msr_entry entries[N_MSRS];
 } msr_block;
 
 struct vmm_state {
     vmm_registers registers;
+    uint64_t call_entry;
     bool hides_time;
     struct kvm_sregs system;
-    struct kvm_xsave vectors;
+    _Alignas(struct kvm_xsave) uint8_t vectors[sizeof(struct kvm_xsave)];
     struct kvm_xcrs control;
     struct kvm_vcpu_events events;
     struct kvm_debugregs debug;
@@ -46,38 +48,32 @@ struct vmm_state {
 static void get_msrs(const vmm_processor *p, msr_block *out) {
     memset(out, 0, sizeof *out);
     for (size_t i = 0; i < N_MSRS; i++) {
-        union {
-            struct kvm_msrs head;
-            uint8_t bytes[sizeof(struct kvm_msrs) + sizeof(struct kvm_msr_entry)];
-        } one = {.head = {.nmsrs = 1}};
-        struct kvm_msr_entry entry = {.index = msrs[i]};
-        memcpy(one.bytes + sizeof(struct kvm_msrs), &entry, sizeof entry);
+        msr_block one = {.count = 1, .entries = {{.index = msrs[i]}}};
         if (kvm_ioctl(p->cpu, KVM_GET_MSRS, &one) == 1 &&
             kvm_ioctl(p->cpu, KVM_SET_MSRS, &one) == 1) {
-            memcpy(out->bytes + sizeof(struct kvm_msrs) + out->head.nmsrs * sizeof entry,
-                   one.bytes + sizeof(struct kvm_msrs), sizeof entry);
-            out->head.nmsrs++;
+            out->entries[out->count++] = one.entries[0];
         }
     }
 }
 
 tars_status kvm_save(vmm_processor *p, vmm_state **out, tars_error *err) {
-    vmm_state *s = calloc(1, sizeof *s);
     *out = NULL;
+    tars_status status = kvm_settle(p, err);
+    if (status != TARS_OK) {
+        return status;
+    }
+    vmm_state *s = calloc(1, sizeof *s);
     if (!s) {
         return error_set(err, TARS_OUT_OF_MEMORY, "no memory for the state of a processor");
     }
-    if (!kvm_complete(p)) {
-        free(s);
-        return kvm_fail(err, "cannot stop a virtual processor between instructions");
-    }
     s->registers = p->registers;
     s->hides_time = p->hides_time;
+    s->call_entry = p->call_entry;
     const struct {
         unsigned long request;
         void *argument;
     } parts[] = {{KVM_GET_SREGS, &s->system},
-                 {KVM_GET_XSAVE, &s->vectors},
+                 {KVM_GET_XSAVE, s->vectors},
                  {KVM_GET_XCRS, &s->control},
                  {KVM_GET_VCPU_EVENTS, &s->events},
                  {KVM_GET_DEBUGREGS, &s->debug}};
@@ -87,6 +83,9 @@ tars_status kvm_save(vmm_processor *p, vmm_state **out, tars_error *err) {
             return kvm_fail(err, "cannot read the state of a virtual processor");
         }
     }
+    if ((p->dirty & KVM_SYNC_X86_SREGS) != 0) { /* not told to the kernel yet */
+        s->system = p->run->s.regs.sregs;
+    }
     get_msrs(p, &s->msrs);
     *out = s;
     return TARS_OK;
@@ -94,6 +93,10 @@ tars_status kvm_save(vmm_processor *p, vmm_state **out, tars_error *err) {
 
 /* The kernel takes its arguments through pointers that are not const, and changes none of them. */
 tars_status kvm_load(vmm_processor *p, const vmm_state *state, tars_error *err) {
+    tars_status status = kvm_settle(p, err);
+    if (status != TARS_OK) {
+        return status;
+    }
     vmm_state *s = (vmm_state *)(uintptr_t)state;
     const struct {
         unsigned long request;
@@ -101,8 +104,8 @@ tars_status kvm_load(vmm_processor *p, const vmm_state *state, tars_error *err) 
         int result;
     } parts[] = {{KVM_SET_XCRS, &s->control, 0},
                  {KVM_SET_SREGS, &s->system, 0},
-                 {KVM_SET_MSRS, &s->msrs, (int)s->msrs.head.nmsrs},
-                 {KVM_SET_XSAVE, &s->vectors, 0},
+                 {KVM_SET_MSRS, &s->msrs, (int)s->msrs.count},
+                 {KVM_SET_XSAVE, s->vectors, 0},
                  {KVM_SET_DEBUGREGS, &s->debug, 0},
                  {KVM_SET_VCPU_EVENTS, &s->events, 0}};
     for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
@@ -112,6 +115,8 @@ tars_status kvm_load(vmm_processor *p, const vmm_state *state, tars_error *err) 
     }
     p->registers = s->registers;
     p->hides_time = s->hides_time;
+    p->call_entry = s->call_entry;
+    p->was_started = true;
     p->run->s.regs.sregs = s->system;
     p->run->kvm_valid_regs = KVM_SYNC_X86_REGS | KVM_SYNC_X86_SREGS;
     p->dirty = 0;

@@ -1,6 +1,7 @@
 #include "platform/linux/seccomp.h"
 
 #include "platform/linux/filter_code.h"
+#include "platform/linux/kvm.h"
 
 #include <errno.h>
 #include <stdint.h>
@@ -15,7 +16,8 @@ typedef enum call_rule {
     ALLOW,
     ALLOW_WITHOUT_EXEC, /* the third argument must not contain PROT_EXEC */
     REFUSE,             /* EPERM: asks for something outside, which the caller can live without */
-    NO_TERMINAL         /* ENOTTY */
+    NO_TERMINAL,        /* ENOTTY */
+    ONLY_MACHINES       /* with machines; else as what is missing */
 } call_rule;
 
 typedef struct call_row {
@@ -73,6 +75,8 @@ static const call_row calls[] = {
 #endif
     {SYS_exit, ALLOW},
     {SYS_exit_group, ALLOW},
+    {SYS_timer_settime, ONLY_MACHINES},
+    {SYS_rt_sigtimedwait, ONLY_MACHINES},
     {SYS_ioctl, NO_TERMINAL},
     {SYS_openat, REFUSE},
     {SYS_readlinkat, REFUSE},
@@ -122,15 +126,19 @@ static const call_row calls[] = {
 };
 
 enum { N_CALLS = sizeof calls / sizeof calls[0] };
-_Static_assert(5 * N_CALLS + 16 < FILTER_MAX_INSTRUCTIONS, "the filter has room");
+_Static_assert(5 * N_CALLS + 32 < FILTER_MAX_INSTRUCTIONS, "the filter has room");
 
 /* If the loaded number is the row's: its answer; else the next row, with the number still loaded.
  */
-static void emit_row(filter_code *p, const call_row *row, bool allow_code) {
+static void emit_row(filter_code *p, const call_row *row, seccomp_wanted wanted) {
     static const uint32_t actions[] = {[ALLOW] = SECCOMP_RET_ALLOW,
                                        [REFUSE] = SECCOMP_RET_ERRNO | EPERM,
-                                       [NO_TERMINAL] = SECCOMP_RET_ERRNO | ENOTTY};
-    if (row->rule != ALLOW_WITHOUT_EXEC || allow_code) {
+                                       [NO_TERMINAL] = SECCOMP_RET_ERRNO | ENOTTY,
+                                       [ONLY_MACHINES] = SECCOMP_RET_ALLOW};
+    if (row->rule == ONLY_MACHINES && !wanted.machines) {
+        return;
+    }
+    if (row->rule != ALLOW_WITHOUT_EXEC || wanted.code) {
         filter_emit(p, BPF_JMP | BPF_JEQ | BPF_K, row->number, 0, 1);
         filter_answer(p, row->rule == ALLOW_WITHOUT_EXEC ? SECCOMP_RET_ALLOW : actions[row->rule]);
         return;
@@ -142,17 +150,53 @@ static void emit_row(filter_code *p, const call_row *row, bool allow_code) {
     filter_answer(p, SECCOMP_RET_ALLOW);
 }
 
-static void build(filter_code *p, bool allow_code) {
+/* Allowed with these arguments; with others the rows of the table answer. */
+typedef struct argument_rule {
+    uint32_t number;
+    struct {
+        unsigned index;
+        uint32_t value;
+    } needed[2];
+} argument_rule;
+
+static void emit_rule(filter_code *p, const argument_rule *rule) {
+    enum { N_NEEDED = sizeof rule->needed / sizeof rule->needed[0] };
+    filter_emit(p, BPF_JMP | BPF_JEQ | BPF_K, rule->number, 0, 2 * N_NEEDED + 1);
+    for (unsigned i = 0; i < N_NEEDED; i++) {
+        filter_load_argument(p, rule->needed[i].index);
+        filter_emit(p, BPF_JMP | BPF_JEQ | BPF_K, rule->needed[i].value, 0,
+                    (uint8_t)(2 * (N_NEEDED - 1 - i) + 1));
+    }
+    filter_answer(p, SECCOMP_RET_ALLOW);
+    filter_load(p, offsetof(struct seccomp_data, nr));
+}
+
+/* Virtual processors run, and the signal that stops them goes to threads of this process alone. The
+ * kernel, too, takes the low half of these arguments. */
+static void emit_machines(filter_code *p) {
+    const argument_rule rules[] = {
+        {SYS_ioctl, {{1, (uint32_t)KVM_RUN}, {2, 0}}},
+        {SYS_tgkill, {{0, (uint32_t)getpid()}, {2, (uint32_t)kvm_tick_signal()}}},
+    };
+    for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++) {
+        emit_rule(p, &rules[i]);
+    }
+}
+
+static void build(filter_code *p, seccomp_wanted wanted) {
     filter_begin(p);
+    if (wanted.machines) {
+        emit_machines(p);
+    }
     for (size_t i = 0; i < N_CALLS; i++) {
-        emit_row(p, &calls[i], allow_code);
+        emit_row(p, &calls[i], wanted);
     }
     filter_answer(p, SECCOMP_RET_KILL_PROCESS);
 }
 
-bool seccomp_install(bool allow_code, const char **reason) {
+bool seccomp_install(seccomp_wanted wanted, const char **reason) {
     filter_code program;
-    build(&program, allow_code);
+    build(&program, wanted);
     struct sock_fprog kernel_form = {.len = program.length, .filter = program.code};
     long answer =
         syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &kernel_form);
@@ -174,8 +218,8 @@ bool seccomp_install(bool allow_code, const char **reason) {
 
 #else
 
-bool seccomp_install(bool allow_code, const char **reason) {
-    (void)allow_code;
+bool seccomp_install(seccomp_wanted wanted, const char **reason) {
+    (void)wanted;
     *reason = "no system-call filter for this kind of CPU";
     return false;
 }

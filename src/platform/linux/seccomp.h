@@ -4,8 +4,13 @@
 
 #include <stdbool.h>
 
-/* Installs the filter in all threads of the process, for good. Needs no_new_privs. `allow_code`:
- * memory may be made executable. On failure *reason (constant text) says why. */
-bool seccomp_install(bool allow_code, const char **reason);
+/* What it allows besides. */
+typedef struct seccomp_wanted {
+    bool code;     /* memory may be made executable */
+    bool machines; /* virtual processors may run and be stopped: nothing else of KVM */
+} seccomp_wanted;
+/* Installs the filter in all threads of the process, for good. Needs no_new_privs. On failure
+ * *reason (constant text) says why. */
+bool seccomp_install(seccomp_wanted wanted, const char **reason);
 
 #endif

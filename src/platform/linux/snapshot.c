@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -88,16 +87,10 @@ tars_status platform_snapshot_copy(const platform_snapshot *snapshot, void **out
 
 /* ---- finding what was written -------------------------------------------------------------- */
 
-static int pagemap = -1;
-static pthread_once_t pagemap_once = PTHREAD_ONCE_INIT;
-
-static void open_pagemap(void) {
-    pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
-}
-
 /* The pages of [start, end) that are no longer the file's; false: unknown. `end` moves to where the
  * regions found end. */
-static bool scan(uint64_t start, uint64_t *end, page_region regions[MAX_REGIONS], size_t *n) {
+static bool scan(int pagemap, uint64_t start, uint64_t *end, page_region regions[MAX_REGIONS],
+                 size_t *n) {
     scan_argument a = {.size = sizeof a,
                        .start = start,
                        .end = *end,
@@ -116,16 +109,17 @@ static bool scan(uint64_t start, uint64_t *end, page_region regions[MAX_REGIONS]
     return true;
 }
 
-/* False: it has to be dropped. */
-static bool write_back(const platform_snapshot *snapshot, uint8_t *copy, size_t *n_written) {
+/* Writes pages as `original` (NULL: zeros) has them. False: all have to be dropped. */
+static bool write_back(int pagemap, const uint8_t *original, uint8_t *copy, size_t size_bytes,
+                       size_t *n_written) {
     page_region regions[MAX_REGIONS];
     uint64_t base = (uint64_t)(uintptr_t)copy;
-    uint64_t last = base + snapshot->size_bytes;
+    uint64_t last = base + size_bytes;
     size_t total_bytes = 0;
     for (uint64_t at = base; at < last;) {
         uint64_t end = last;
         size_t n = 0;
-        if (!scan(at, &end, regions, &n)) {
+        if (!scan(pagemap, at, &end, regions, &n)) {
             return false;
         }
         for (size_t i = 0; i < n; i++) {
@@ -135,7 +129,11 @@ static bool write_back(const platform_snapshot *snapshot, uint8_t *copy, size_t 
             if (total_bytes > MAX_KEPT_BYTES) {
                 return false;
             }
-            memcpy(copy + offset, (const uint8_t *)snapshot->bytes + offset, length);
+            if (original) {
+                memcpy(copy + offset, original + offset, length);
+            } else {
+                memset(copy + offset, 0, length);
+            }
         }
         at = end;
     }
@@ -143,18 +141,35 @@ static bool write_back(const platform_snapshot *snapshot, uint8_t *copy, size_t 
     return true;
 }
 
-tars_status platform_snapshot_restore(const platform_snapshot *snapshot, void *copy,
-                                      size_t *n_written, tars_error *err) {
+static tars_status restore(const void *original, void *copy, size_t size_bytes, size_t *n_written,
+                           tars_error *err) {
     size_t n = 0;
-    (void)pthread_once(&pagemap_once, open_pagemap);
-    bool done = pagemap >= 0 && write_back(snapshot, copy, &n);
+    /* Each time: an open one goes on telling of the process that opened it, also in its child. */
+    int pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+    bool done = pagemap >= 0 && write_back(pagemap, original, copy, size_bytes, &n);
+    if (pagemap >= 0) {
+        (void)close(pagemap);
+    }
     if (n_written) {
         *n_written = done ? n : 0;
     }
-    if (!done && madvise(copy, snapshot->size_bytes, MADV_DONTNEED) != 0) {
-        return platform_fail(err, errno, NULL, "cannot drop the pages of a copy");
+    if (!done && madvise(copy, size_bytes, MADV_DONTNEED) != 0) {
+        return platform_fail(err, errno, NULL, "cannot drop pages");
     }
     return TARS_OK;
+}
+
+tars_status platform_snapshot_restore(const platform_snapshot *snapshot, void *copy,
+                                      size_t *n_written, tars_error *err) {
+    return restore(snapshot->bytes, copy, snapshot->size_bytes, n_written, err);
+}
+
+tars_status platform_zero(void *memory, size_t size_bytes, tars_error *err) {
+    return restore(NULL, memory, size_bytes, NULL, err);
+}
+
+void platform_prefer_small_pages(void *memory, size_t size_bytes) {
+    (void)madvise(memory, size_bytes, MADV_NOHUGEPAGE); /* large ones serve too */
 }
 
 tars_status platform_freeze(void *memory, size_t size_bytes, tars_error *err) {

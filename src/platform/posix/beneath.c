@@ -344,6 +344,46 @@ platform_fault platform_beneath_set_entry_times(platform_handle handle, platform
     return fault_of(futimens((int)handle, times));
 }
 
+/* Only of what files are: a device's or a socket's bits say who may use it. The folder itself can
+ * only be named by "." in itself, whatever is renamed. */
+static platform_fault set_mode_at(int folder, const beneath_place *place, uint32_t mode) {
+    platform_entry root, entry = {.kind = PLATFORM_KIND_MISSING};
+    platform_fault fault = look_at(place, false, &entry);
+    if (fault == PLATFORM_FAULT_NONE && is_self(place)) {
+        fault = platform_beneath_get_entry(folder, &root);
+        if (fault == PLATFORM_FAULT_NONE && root.device == entry.device &&
+            root.inode == entry.inode) {
+            return root.mode == mode ? PLATFORM_FAULT_NONE : PLATFORM_FAULT_OUTSIDE;
+        }
+    }
+    if (fault != PLATFORM_FAULT_NONE) {
+        return fault;
+    }
+    if (entry.kind != PLATFORM_KIND_FILE && entry.kind != PLATFORM_KIND_FOLDER) {
+        return entry.kind == PLATFORM_KIND_LINK ? PLATFORM_FAULT_UNSUPPORTED : PLATFORM_FAULT_KIND;
+    }
+    /* a link that was put there meanwhile is not followed */
+    return fault_of(
+        fchmodat(place->folder, place->name, (mode_t)(mode & 0777), AT_SYMLINK_NOFOLLOW));
+}
+
+platform_fault platform_beneath_set_mode(platform_handle folder, const char *path, bool follow,
+                                         uint32_t mode) {
+    beneath_place place;
+    bool follows = follow || ends_with_slash(path);
+    platform_fault fault =
+        follows ? beneath_walk((int)folder, path, true, &place) : locate((int)folder, path, &place);
+    if (fault == PLATFORM_FAULT_NONE) {
+        fault = set_mode_at((int)folder, &place, mode);
+    }
+    beneath_release(&place);
+    return fault;
+}
+
+platform_fault platform_beneath_set_entry_mode(platform_handle handle, uint32_t mode) {
+    return fault_of(fchmod((int)handle, (mode_t)(mode & 0777)));
+}
+
 platform_fault platform_beneath_make_folder(platform_handle folder, const char *path,
                                             uint32_t mode) {
     beneath_place place;

@@ -78,6 +78,12 @@ tars_status platform_thread_create(const char *name, void (*function)(void *argu
     return create(name, 0, function, argument, out, err);
 }
 
+tars_status platform_thread_create_small(const char *name, size_t stack_bytes,
+                                         void (*function)(void *argument), void *argument,
+                                         platform_thread *out, tars_error *err) {
+    return create(name, stack_bytes, function, argument, out, err);
+}
+
 /* The lowest address of this thread's stack; 0 when the system does not say. The main thread's is
  * looked up in a file, so it is kept. */
 static uintptr_t stack_begin(void) {

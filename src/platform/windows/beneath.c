@@ -38,6 +38,15 @@ platform_fault platform_beneath_set_times(platform_handle folder, const char *pa
     return PLATFORM_FAULT_UNSUPPORTED;
 }
 
+platform_fault platform_beneath_set_mode(platform_handle folder, const char *path, bool follow,
+                                         uint32_t mode) {
+    (void)folder;
+    (void)path;
+    (void)follow;
+    (void)mode;
+    return PLATFORM_FAULT_UNSUPPORTED;
+}
+
 platform_fault platform_beneath_make_folder(platform_handle folder, const char *path,
                                             uint32_t mode) {
     (void)folder;
@@ -145,6 +154,12 @@ platform_fault platform_beneath_set_entry_times(platform_handle handle, platform
     (void)handle;
     (void)access;
     (void)change;
+    return PLATFORM_FAULT_UNSUPPORTED;
+}
+
+platform_fault platform_beneath_set_entry_mode(platform_handle handle, uint32_t mode) {
+    (void)handle;
+    (void)mode;
     return PLATFORM_FAULT_UNSUPPORTED;
 }
 

@@ -43,6 +43,17 @@ tars_status platform_snapshot_restore(const platform_snapshot *snapshot, void *c
     return not_here(err);
 }
 
+tars_status platform_zero(void *memory, size_t size_bytes, tars_error *err) {
+    (void)memory;
+    (void)size_bytes;
+    return not_here(err);
+}
+
+void platform_prefer_small_pages(void *memory, size_t size_bytes) {
+    (void)memory; /* they are what is given here */
+    (void)size_bytes;
+}
+
 tars_status platform_freeze(void *memory, size_t size_bytes, tars_error *err) {
     (void)memory;
     (void)size_bytes;

@@ -46,6 +46,12 @@ tars_status platform_thread_create(const char *name, void (*function)(void *argu
     return create(name, 0, function, argument, out, err);
 }
 
+tars_status platform_thread_create_small(const char *name, size_t stack_bytes,
+                                         void (*function)(void *argument), void *argument,
+                                         platform_thread *out, tars_error *err) {
+    return create(name, stack_bytes, function, argument, out, err);
+}
+
 tars_status platform_call_with_stack(size_t stack_bytes, void (*function)(void *argument),
                                      void *argument, tars_error *err) {
     ULONG_PTR low = 0;

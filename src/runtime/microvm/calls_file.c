@@ -2,6 +2,8 @@
 
 #include "base/checked.h"
 
+#include <string.h>
+
 /* ---- what is moved --------------------------------------------------------------------- */
 
 typedef struct transfer {
@@ -177,7 +179,7 @@ bool linux_ready(linux_context *context, const linux_open *open, bool writes) {
 }
 
 static int64_t take_for(linux_context *context, const transfer *t, linux_open **open) {
-    unsigned kinds = t->positioned ? LINUX_KIND_FILE : LINUX_KIND_ANY;
+    unsigned kinds = t->positioned ? LINUX_KIND_FILE | LINUX_KIND_DEVICE : LINUX_KIND_ANY;
     int64_t result = linux_take(context, t->number, kinds, open);
     if (result == 0 && !(t->writes ? (*open)->writable : (*open)->readable)) {
         bool folder = ((*open)->kind & LINUX_KIND_FOLDERS) != 0;
@@ -209,8 +211,11 @@ static int64_t wait_for(linux_context *context, const transfer *t, linux_open **
         if (within && !context->machine.sleep) { /* nobody else is there to move bytes */
             return linux_sleep_until(context, PLATFORM_FOREVER) ? 0 : -LINUX_EINTR;
         }
+        if (linux_has_signal(context)) {
+            return -LINUX_RESTART;
+        }
         if (within) {
-            linux_nap(context, linux_slice_ns(context, 200000));
+            linux_nap_for_files(context, linux_slice_ns(context, UINT64_MAX));
         }
     }
 }
@@ -292,12 +297,63 @@ static int64_t transfer_event(linux_context *context, linux_open *open, const tr
     return result == 0 ? (int64_t)sizeof value : result;
 }
 
-static int64_t run(linux_context *context, const transfer *t) {
+/* Leaves out what was moved before; returns how much there is left. */
+static uint64_t skip_bytes(linux_slices *slices, uint64_t count) {
+    uint64_t left = 0;
+    size_t i = 0;
+    while (i < slices->count && count >= slices->rows[i].length) {
+        count -= slices->rows[i++].length;
+    }
+    slices->count -= i;
+    memmove(slices->rows, slices->rows + i, slices->count * sizeof slices->rows[0]);
+    if (slices->count > 0) {
+        slices->rows[0].bytes += count;
+        slices->rows[0].length -= (size_t)count;
+    }
+    for (i = 0; i < slices->count; i++) {
+        left += slices->rows[i].length;
+    }
+    return left;
+}
+
+/* Waits until all has been taken, unless the descriptor does not wait. While it waits everything
+ * may change, so all is looked at again. */
+static int64_t write_to_pipe(linux_context *context, const transfer *t) {
     enum { BROKEN_PIPE = 13 };
+    uint64_t total = 0;
+    linux_open *open;
+    linux_slices slices;
+    for (;;) {
+        int64_t result = wait_for(context, t, &open);
+        if (result == 0) {
+            result = open->kind == LINUX_KIND_PIPE_WRITE ? get_slices(context, t, &slices)
+                                                         : -LINUX_EBADF;
+        }
+        if (result == 0 && open->pipe->n_readers == 0) {
+            (void)linux_send(context, BROKEN_PIPE);
+            result = -LINUX_EPIPE;
+        }
+        uint64_t left = 0;
+        if (result == 0) {
+            left = skip_bytes(&slices, total);
+            linux_wake_files(context);
+            result = move_all(context, open, &slices, 0, write_pipe);
+        }
+        total += result > 0 ? (uint64_t)result : 0;
+        if (result <= 0 || (uint64_t)result == left || open->no_wait) {
+            return total > 0 ? (int64_t)total : result;
+        }
+    }
+}
+
+static int64_t run(linux_context *context, const transfer *t) {
     linux_open *open;
     linux_slices slices;
     bool bad = t->positioned && t->position > INT64_MAX;
     int64_t result = bad ? -LINUX_EINVAL : wait_for(context, t, &open);
+    if (result == 0 && (open->kind == LINUX_KIND_EVENT || open->pipe)) {
+        linux_wake_files(context); /* they look when this call is over */
+    }
     if (result == 0 && open->kind == LINUX_KIND_EVENT) {
         return transfer_event(context, open, t);
     }
@@ -310,14 +366,14 @@ static int64_t run(linux_context *context, const transfer *t) {
     if (open->kind == LINUX_KIND_FILE) {
         return transfer_file(context, open, t, &slices);
     }
-    if (open->kind == LINUX_KIND_PIPE_WRITE && open->pipe->n_readers == 0) {
-        (void)linux_send(context, BROKEN_PIPE);
-        return -LINUX_EPIPE;
+    if (open->kind == LINUX_KIND_PIPE_WRITE) {
+        return write_to_pipe(context, t);
     }
-    mover *move = open->kind == LINUX_KIND_INPUT        ? read_input
-                  : open->kind == LINUX_KIND_PIPE_READ  ? read_pipe
-                  : open->kind == LINUX_KIND_PIPE_WRITE ? write_pipe
-                                                        : write_stream;
+    mover *move = open->kind == LINUX_KIND_INPUT       ? read_input
+                  : open->kind == LINUX_KIND_PIPE_READ ? read_pipe
+                  : open->kind == LINUX_KIND_DEVICE
+                      ? t->writes ? linux_device_write : linux_device_read
+                      : write_stream;
     return move_all(context, open, &slices, 0, move);
 }
 
@@ -394,7 +450,11 @@ LINUX_CALL(lseek) {
     uint32_t whence = (uint32_t)arguments[2];
     platform_entry entry = {.kind = PLATFORM_KIND_MISSING};
     int64_t position;
-    int64_t result = linux_take(context, arguments[0], LINUX_KIND_FILE | LINUX_KIND_FOLDERS, &open);
+    unsigned kinds = LINUX_KIND_FILE | LINUX_KIND_FOLDERS | LINUX_KIND_DEVICE;
+    int64_t result = linux_take(context, arguments[0], kinds, &open);
+    if (result == 0 && open->kind == LINUX_KIND_DEVICE) {
+        return 0; /* it has no positions */
+    }
     if (result == 0 &&
         (whence >= WHENCES || (whence == FROM_END && (open->kind & LINUX_KIND_FOLDERS) != 0))) {
         result = -LINUX_EINVAL;

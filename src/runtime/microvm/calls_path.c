@@ -86,10 +86,32 @@ static int64_t keep(linux_context *context, linux_open *open, const linux_place 
     return linux_add(context, open, 0, (flags & OPEN_CLOSE_ON_EXEC) != 0);
 }
 
+static int64_t open_device(linux_context *context, const linux_place *place, uint32_t flags) {
+    bool is_new = (flags & OPEN_CREATE) != 0 && (flags & OPEN_NEW) != 0;
+    if ((flags & OPEN_ACCESS) == OPEN_ACCESS) {
+        return -LINUX_EINVAL;
+    }
+    if ((flags & OPEN_FOLDER) != 0 || is_new) {
+        return is_new ? -LINUX_EEXIST : -LINUX_ENOTDIR;
+    }
+    if (!linux_has_room(context)) {
+        return -LINUX_EMFILE;
+    }
+    linux_open *open = linux_open_new(LINUX_KIND_DEVICE);
+    if (!open) {
+        return -LINUX_ENOMEM;
+    }
+    open->device = place->device;
+    return keep(context, open, place, flags);
+}
+
 static int64_t open_place(linux_context *context, const linux_place *place, uint32_t flags,
                           uint32_t mode) {
     platform_handle handle = PLATFORM_NO_HANDLE;
     platform_entry entry = {.kind = PLATFORM_KIND_FOLDER};
+    if (place->device != LINUX_DEVICE_NONE) {
+        return open_device(context, place, flags);
+    }
     int64_t result = check_opening(context, place, flags);
     if (result == 0 && (flags & OPEN_CREATE) == 0) {
         flags &= ~(uint32_t)OPEN_NEW; /* it means nothing then */

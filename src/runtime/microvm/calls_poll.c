@@ -1,6 +1,8 @@
 /* Waiting for descriptors. What they can wait for lies within the guest, but for standard input. */
 #include "runtime/microvm/linux_internal.h"
 
+#include "base/checked.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -40,11 +42,13 @@ static bool wait_more(linux_context *context, uint64_t until_ns) {
         !context->machine.sleep && o->input == PLATFORM_NO_HANDLE) {
         linux_finish(context, LINUX_TIME); /* nothing else would ever end it */
     }
-    if (!linux_pulse(context) || now >= until_ns) {
+    if (!linux_pulse(context) || now >= until_ns || linux_has_signal(context)) {
         return false;
     }
     uint64_t left = until_ns - now;
-    linux_nap(context, linux_slice_ns(context, left < LOOK_EVERY_NS ? left : LOOK_EVERY_NS));
+    bool is_told = context->machine.wake && o->input == PLATFORM_NO_HANDLE; /* of all changes */
+    uint64_t most = is_told ? UINT64_MAX : LOOK_EVERY_NS;
+    linux_nap_for_files(context, linux_slice_ns(context, left < most ? left : most));
     return linux_pulse(context);
 }
 
@@ -94,7 +98,7 @@ static int64_t poll_until(linux_context *context, uint64_t address, uint64_t cou
     do {
         result = look_at_all(context, rows, n_rows);
     } while (result == 0 && wait_more(context, until_ns));
-    if (context->end != LINUX_RUNS) {
+    if (context->end != LINUX_RUNS || (result == 0 && linux_has_signal(context))) {
         return -LINUX_EINTR;
     }
     int64_t stored = linux_put(context, address, rows, n_rows * sizeof rows[0]);
@@ -113,10 +117,146 @@ LINUX_CALL(ppoll) {
         if (result != 0) {
             return result;
         }
-        uint64_t now = platform_clock_ns();
-        until = ns > PLATFORM_FOREVER - now ? PLATFORM_FOREVER : now + ns;
+        until = linux_later(platform_clock_ns(), ns);
     }
     return poll_until(context, arguments[0], arguments[1], until);
+}
+
+/* ---- select ------------------------------------------------------------------------------ */
+
+/* Sets of descriptors as bits: to be read, to be written, and those of whom something out of the
+ * order could be told, which none ever does. Higher descriptors than have bits are not waited for,
+ * as C libraries have it. */
+enum { TO_READ = 0, TO_WRITE, UNUSUAL, N_SETS, SET_WORDS = MAX_POLLED / 64 };
+typedef struct select_sets {
+    uint64_t words[N_SETS][SET_WORDS];
+} select_sets;
+
+static uint64_t in_set(const uint64_t *words, uint32_t number) {
+    return words[number / 64] & (uint64_t)1 << number % 64;
+}
+
+static size_t bytes_of_sets(uint32_t count) {
+    return ((size_t)count + 63) / 64 * sizeof(uint64_t);
+}
+
+static int64_t get_sets(linux_context *context, const uint64_t *a, uint32_t count,
+                        select_sets *out) {
+    int64_t result = 0;
+    for (size_t i = 0; i < N_SETS && result == 0; i++) {
+        if (a[1 + i] != 0) {
+            result = linux_get(context, a[1 + i], out->words[i], bytes_of_sets(count));
+        }
+    }
+    for (uint32_t number = 0; number < count && result == 0; number++) {
+        linux_open *open;
+        bool named = in_set(out->words[TO_READ], number) || in_set(out->words[TO_WRITE], number) ||
+                     in_set(out->words[UNUSUAL], number);
+        result = named ? linux_take(context, number, LINUX_KIND_ANY, &open) : 0;
+    }
+    return result;
+}
+
+static int64_t put_sets(linux_context *context, const uint64_t *a, uint32_t count,
+                        const select_sets *found) {
+    int64_t result = 0;
+    for (size_t i = 0; i < N_SETS && result == 0; i++) {
+        if (a[1 + i] != 0) {
+            result = linux_put(context, a[1 + i], found->words[i], bytes_of_sets(count));
+        }
+    }
+    return result;
+}
+
+/* How many bits are found set. */
+static int64_t look_at_sets(linux_context *context, const select_sets *wanted, uint32_t count,
+                            select_sets *found) {
+    static const uint32_t events[] = {EVENT_IN | EVENT_END | EVENT_ERROR, EVENT_OUT | EVENT_ERROR};
+    int64_t n = 0;
+    *found = (select_sets){.words = {{0}}};
+    for (uint32_t number = 0; number < count; number++) {
+        linux_open *open;
+        for (size_t i = TO_READ; i <= TO_WRITE; i++) {
+            uint64_t bit = in_set(wanted->words[i], number);
+            if (bit != 0 && linux_take(context, number, LINUX_KIND_ANY, &open) == 0 &&
+                (events_of(context, open) & events[i]) != 0) {
+                found->words[i][number / 64] |= bit;
+                n++;
+            }
+        }
+    }
+    return n;
+}
+
+static int64_t select_until(linux_context *context, const uint64_t *a, uint64_t until_ns) {
+    select_sets wanted = {.words = {{0}}};
+    select_sets found;
+    int32_t given = (int32_t)a[0];
+    size_t most = context->n_rows < MAX_POLLED ? context->n_rows : MAX_POLLED;
+    if (given < 0) {
+        return -LINUX_EINVAL;
+    }
+    uint32_t count = (uint32_t)given < most ? (uint32_t)given : (uint32_t)most;
+    int64_t result = get_sets(context, a, count, &wanted);
+    if (result != 0) {
+        return result;
+    }
+    do {
+        result = look_at_sets(context, &wanted, count, &found);
+    } while (result == 0 && wait_more(context, until_ns));
+    if (context->end != LINUX_RUNS || (result == 0 && linux_has_signal(context))) {
+        return -LINUX_EINTR;
+    }
+    int64_t stored = put_sets(context, a, count, &found);
+    return stored == 0 ? result : stored;
+}
+
+/* The time that is left replaces the time-out: seconds and units of `unit_ns`. */
+static void put_rest(linux_context *context, uint64_t address, uint64_t until_ns,
+                     uint64_t unit_ns) {
+    const uint64_t second_ns = 1000 * MS;
+    uint64_t now = platform_clock_ns();
+    uint64_t left = linux_round_down(context, until_ns > now ? until_ns - now : 0);
+    const uint64_t pair[2] = {left / second_ns, left % second_ns / unit_ns};
+    (void)linux_put(context, address, pair, sizeof pair); /* the sets are what counts */
+}
+
+LINUX_CALL(select) {
+    const uint64_t microsecond_ns = 1000;
+    int64_t pair[2];
+    uint64_t ns;
+    if (arguments[4] == 0) {
+        return select_until(context, arguments, PLATFORM_FOREVER);
+    }
+    if (linux_get(context, arguments[4], pair, sizeof pair) != 0) {
+        return -LINUX_EFAULT;
+    }
+    if (pair[0] < 0 || pair[1] < 0) {
+        return -LINUX_EINVAL;
+    }
+    bool fits = checked_mul_u64((uint64_t)pair[0], 1000 * MS, &ns) &&
+                (uint64_t)pair[1] <= UINT64_MAX / microsecond_ns &&
+                checked_add_u64(ns, (uint64_t)pair[1] * microsecond_ns, &ns);
+    uint64_t until = linux_later(platform_clock_ns(), fits ? ns : UINT64_MAX);
+    int64_t result = select_until(context, arguments, until);
+    put_rest(context, arguments[4], until, microsecond_ns);
+    return result;
+}
+
+/* The thread's own mask of signals holds, not that which is given here. */
+LINUX_CALL(pselect6) {
+    uint64_t ns;
+    if (arguments[4] == 0) {
+        return select_until(context, arguments, PLATFORM_FOREVER);
+    }
+    int64_t result = linux_get_time(context, arguments[4], &ns);
+    if (result != 0) {
+        return result;
+    }
+    uint64_t until = linux_later(platform_clock_ns(), ns);
+    result = select_until(context, arguments, until);
+    put_rest(context, arguments[4], until, 1);
+    return result;
 }
 
 /* ---- epoll ------------------------------------------------------------------------------- */
@@ -181,7 +321,8 @@ LINUX_CALL(epoll_ctl) {
                         operation < ADD || operation > CHANGE)) {
         result = -LINUX_EINVAL;
     }
-    if (result == 0 && (open->kind & (LINUX_KIND_FILE | LINUX_KIND_FOLDERS)) != 0) {
+    if (result == 0 &&
+        (open->kind & (LINUX_KIND_FILE | LINUX_KIND_FOLDERS | LINUX_KIND_DEVICE)) != 0) {
         result = -LINUX_EPERM; /* they never have to be waited for */
     }
     if (result == 0 && operation != REMOVE) {
@@ -190,6 +331,7 @@ LINUX_CALL(epoll_ctl) {
     if (result != 0) {
         return result;
     }
+    linux_wake_files(context);
     linux_watch wanted = {.number = (uint32_t)arguments[2], .serial = open->serial};
     memcpy(&wanted.events, event, sizeof wanted.events);
     memcpy(&wanted.data, event + 4, sizeof wanted.data);
@@ -263,7 +405,7 @@ static int64_t wait_for_events(linux_context *context, const uint64_t *a) {
             return n;
         }
     } while (wait_more(context, until));
-    return context->end == LINUX_RUNS ? 0 : -LINUX_EINTR;
+    return context->end == LINUX_RUNS && !linux_has_signal(context) ? 0 : -LINUX_EINTR;
 }
 
 LINUX_CALL(epoll_wait) {

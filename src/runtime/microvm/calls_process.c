@@ -10,21 +10,7 @@ LINUX_CALL(exit_group) {
     return 0;
 }
 
-LINUX_CALL(exit) {
-    const linux_machine *m = &context->machine;
-    if (m->end_thread && m->end_thread(m->user)) {
-        context->thread_ended = true;
-        return 0;
-    }
-    return call_exit_group(context, arguments);
-}
-
 /* ---- who it is ------------------------------------------------------------------------- */
-
-static uint32_t thread_id(const linux_context *context) {
-    const linux_machine *m = &context->machine;
-    return m->thread_id ? m->thread_id(m->user) : LINUX_PROCESS_ID;
-}
 
 #define CONSTANT_CALL(name, value)                                                                 \
     LINUX_CALL(name) {                                                                             \
@@ -34,13 +20,38 @@ static uint32_t thread_id(const linux_context *context) {
     }
 CONSTANT_CALL(getpid, LINUX_PROCESS_ID)
 CONSTANT_CALL(getppid, 1)
+CONSTANT_CALL(getpgrp, LINUX_PROCESS_ID)
 CONSTANT_CALL(getuid, LINUX_USER_ID)
 CONSTANT_CALL(geteuid, LINUX_USER_ID)
 CONSTANT_CALL(getgid, LINUX_USER_ID)
 CONSTANT_CALL(getegid, LINUX_USER_ID)
-/* Programs do without: threads are made by clone, and nothing interrupts a sequence here. */
-CONSTANT_CALL(rseq, -LINUX_ENOSYS)
-CONSTANT_CALL(clone3, -LINUX_ENOSYS)
+CONSTANT_CALL(rseq, -LINUX_ENOSYS) /* programs do without */
+
+/* It never has a child. */
+CONSTANT_CALL(wait4, -LINUX_ECHILD)
+CONSTANT_CALL(waitid, -LINUX_ECHILD)
+
+/* Its group and session are itself. */
+static int64_t group_of(uint64_t process) {
+    bool own = (uint32_t)process == 0 || (uint32_t)process == LINUX_PROCESS_ID;
+    return own ? LINUX_PROCESS_ID : -LINUX_ESRCH;
+}
+
+LINUX_CALL(getpgid) {
+    (void)context;
+    return group_of(arguments[0]);
+}
+
+LINUX_CALL(getsid) {
+    (void)context;
+    return group_of(arguments[0]);
+}
+
+/* Of no further group. */
+LINUX_CALL(getgroups) {
+    (void)context;
+    return (int32_t)arguments[0] < 0 ? -LINUX_EINVAL : 0;
+}
 
 /* It is nobody and stays so. */
 static int64_t set_identity(linux_context *context, uint64_t wanted) {
@@ -59,11 +70,6 @@ LINUX_CALL(setgid) {
     return set_identity(context, arguments[0]);
 }
 
-LINUX_CALL(gettid) {
-    (void)arguments;
-    return thread_id(context);
-}
-
 LINUX_CALL(uname) {
     enum { FIELD_BYTES = 65 };
     static const char *const fields[] = {"Linux", "guest", "6.1.0", "#1", "x86_64", "(none)"};
@@ -77,10 +83,11 @@ LINUX_CALL(uname) {
 LINUX_CALL(prctl) {
     enum { SET_NAME = 15, GET_NAME = 16 };
     size_t length;
-    char name[sizeof context->thread_name];
+    char *own = context->current->name;
+    char name[sizeof context->current->name];
     uint32_t option = (uint32_t)arguments[0];
     if (option == GET_NAME) {
-        return linux_put(context, arguments[1], context->thread_name, sizeof name);
+        return linux_put(context, arguments[1], own, sizeof name);
     }
     if (option != SET_NAME) {
         return -LINUX_EINVAL;
@@ -90,11 +97,11 @@ LINUX_CALL(prctl) {
         return -LINUX_EFAULT;
     }
     name[sizeof name - 1] = '\0';
-    memcpy(context->thread_name, name, sizeof name);
+    memcpy(own, name, sizeof name);
     return 0;
 }
 
-/* ---- threads --------------------------------------------------------------------------- */
+/* ---- the processor ---------------------------------------------------------------------- */
 
 LINUX_CALL(arch_prctl) {
     enum { SET_FS = 0x1002, GET_FS = 0x1003 };
@@ -111,45 +118,6 @@ LINUX_CALL(arch_prctl) {
         return linux_put(context, arguments[1], &base, sizeof base);
     }
     return -LINUX_EINVAL;
-}
-
-LINUX_CALL(set_tid_address) {
-    const linux_machine *m = &context->machine;
-    if (m->set_exit_address) {
-        m->set_exit_address(m->user, arguments[0]);
-    }
-    return thread_id(context);
-}
-
-/* A thread that ends holding a lock ends the request's hope of it: the list is never walked. */
-LINUX_CALL(set_robust_list) {
-    enum { HEAD_BYTES = 24 };
-    (void)context;
-    return arguments[1] == HEAD_BYTES ? 0 : -LINUX_EINVAL;
-}
-
-/* Threads of this program alone: all of CLONE_VM, FS, FILES, SIGHAND and THREAD. */
-LINUX_CALL(clone) {
-    enum { OF_THREADS = 0x10F00, PARENT_ID = 0x100000, CHILD_ID = 0x1200000 };
-    const linux_machine *m = &context->machine;
-    const linux_clone wanted = {.flags = arguments[0],
-                                .stack_pointer = arguments[1],
-                                .parent_id_at = arguments[2],
-                                .child_id_at = arguments[3],
-                                .thread_base = arguments[4]};
-    if ((wanted.flags & OF_THREADS) != OF_THREADS) {
-        linux_refuse(context, "syscall");
-        return -LINUX_EPERM;
-    }
-    const space *s = context->options.space;
-    bool bad = ((wanted.flags & PARENT_ID) != 0 &&
-                !space_pointer(s, wanted.parent_id_at, sizeof(uint32_t), SPACE_WRITE)) ||
-               ((wanted.flags & CHILD_ID) != 0 &&
-                !space_pointer(s, wanted.child_id_at, sizeof(uint32_t), SPACE_WRITE));
-    if (bad) {
-        return -LINUX_EFAULT;
-    }
-    return m->clone ? m->clone(m->user, &wanted) : -LINUX_EAGAIN;
 }
 
 LINUX_CALL(sched_getaffinity) {

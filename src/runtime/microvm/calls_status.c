@@ -4,7 +4,13 @@
 
 #include <string.h>
 
-enum { KIND_PIPE = 0x1000, KIND_FOLDER = 0x4000, KIND_FILE = 0x8000, KIND_LINK = 0xA000 };
+enum {
+    KIND_PIPE = 0x1000,
+    KIND_DEVICE = 0x2000,
+    KIND_FOLDER = 0x4000,
+    KIND_FILE = 0x8000,
+    KIND_LINK = 0xA000
+};
 enum { BLOCK_BYTES = 512, TRANSFER_BYTES = 4096 };
 static const int64_t SECOND_NS = 1000000000;
 
@@ -15,7 +21,7 @@ uint64_t linux_inode(const linux_context *context, uint64_t inode) {
 /* What a program is told of a file; a stream is a pipe and nothing else. */
 typedef struct status {
     uint64_t device, inode, n_links, size_bytes;
-    uint32_t mode;
+    uint32_t mode, special_major, special_minor;
     int64_t atime_ns, mtime_ns, ctime_ns;
 } status;
 
@@ -28,12 +34,16 @@ static status status_of(const linux_context *context, const platform_entry *entr
     uint32_t kind = entry->kind == PLATFORM_KIND_FILE     ? KIND_FILE
                     : entry->kind == PLATFORM_KIND_FOLDER ? KIND_FOLDER
                     : entry->kind == PLATFORM_KIND_LINK   ? KIND_LINK
+                    : linux_is_device(entry)              ? KIND_DEVICE
                                                           : KIND_PIPE;
+    bool is_device = kind == KIND_DEVICE;
     return (status){.device = disguise_number(entry->device, context->device_keys),
                     .inode = linux_inode(context, entry->inode),
                     .n_links = entry->n_links,
                     .size_bytes = entry->size_bytes,
                     .mode = kind | (entry->mode & 0777),
+                    .special_major = is_device ? 1 : 0,
+                    .special_minor = is_device ? linux_device_minor(entry) : 0,
                     .atime_ns = time_of(context, entry->atime_ns),
                     .mtime_ns = time_of(context, entry->mtime_ns),
                     .ctime_ns = time_of(context, entry->ctime_ns)};
@@ -43,6 +53,9 @@ int64_t linux_entry_of(linux_context *context, const linux_open *open, platform_
     *out = (platform_entry){.kind = PLATFORM_KIND_OTHER, .mode = 0600, .n_links = 1};
     if ((open->kind & (LINUX_KIND_FILE | LINUX_KIND_FOLDER)) != 0) {
         return linux_fault(context, platform_beneath_get_entry(open->handle, out));
+    }
+    if (open->kind == LINUX_KIND_DEVICE) {
+        linux_device_entry(open->device, out);
     }
     if (open->kind == LINUX_KIND_ABOVE) {
         linux_place place;
@@ -84,6 +97,7 @@ static int64_t put_stat(linux_context *context, const platform_entry *entry, uin
                                 .mode = s.mode,
                                 .user = LINUX_USER_ID,
                                 .group = LINUX_USER_ID,
+                                .special_device = s.special_major << 8 | s.special_minor,
                                 .size_bytes = (int64_t)s.size_bytes,
                                 .block_bytes = TRANSFER_BYTES,
                                 .n_blocks = (int64_t)blocks_of(s.size_bytes),
@@ -130,6 +144,8 @@ static int64_t put_statx(linux_context *context, const platform_entry *entry, ui
                                  .access = statx_time_of(s.atime_ns),
                                  .status_change = statx_time_of(s.ctime_ns),
                                  .change = statx_time_of(s.mtime_ns),
+                                 .special_major = s.special_major,
+                                 .special_minor = s.special_minor,
                                  .device_major = (uint32_t)(s.device >> 32),
                                  .device_minor = (uint32_t)s.device};
     return linux_put(context, address, &out, sizeof out);
@@ -218,6 +234,9 @@ static int64_t check_access(linux_context *context, uint64_t folder, uint64_t ad
     }
     if (result != 0) {
         return result;
+    }
+    if (place.device != LINUX_DEVICE_NONE) {
+        return (wanted & MAY_EXECUTE) != 0 ? -LINUX_EACCES : 0;
     }
     if ((wanted & MAY_WRITE) != 0 && (!place.mount || !place.mount->writable)) {
         return -LINUX_EROFS; /* it asked and was told: no violation */

@@ -3,8 +3,8 @@
 #include "base/checked.h"
 
 enum {
-    CLOCK_WALL = 0,
-    CLOCK_STEADY,
+    CLOCK_WALL = LINUX_CLOCK_WALL,
+    CLOCK_STEADY = LINUX_CLOCK_STEADY,
     CLOCK_PROCESS_CPU,
     CLOCK_THREAD_CPU,
     CLOCK_STEADY_RAW,
@@ -20,9 +20,13 @@ uint64_t linux_round_down(const linux_context *context, uint64_t time_ns) {
     return unit > 1 ? time_ns - time_ns % unit : time_ns;
 }
 
-/* That of the host's thread which makes the call; it never seems to go back. */
-static uint64_t cpu_now(linux_context *context) {
-    uint64_t now = platform_thread_cpu_ns();
+/* That of the process never seems to go back. */
+static uint64_t cpu_now(linux_context *context, bool of_all) {
+    const linux_machine *m = &context->machine;
+    if (m->cpu_ns && !of_all) {
+        return m->cpu_ns(m->user, false);
+    }
+    uint64_t now = m->cpu_ns ? m->cpu_ns(m->user, true) : platform_thread_cpu_ns();
     uint64_t used = now > context->cpu_start_ns ? now - context->cpu_start_ns : 0;
     context->cpu_ns = used > context->cpu_ns ? used : context->cpu_ns;
     return context->cpu_ns;
@@ -44,7 +48,7 @@ static bool is_cpu(uint32_t clock) {
 /* The steady clock begins with the guest: it tells nothing of when the host was started. */
 static uint64_t now_of(linux_context *context, uint32_t clock) {
     return is_wall(clock)  ? wall_now()
-           : is_cpu(clock) ? cpu_now(context)
+           : is_cpu(clock) ? cpu_now(context, clock == CLOCK_PROCESS_CPU)
                            : platform_clock_ns() - context->start_ns;
 }
 
@@ -104,16 +108,50 @@ LINUX_CALL(time) {
     return result == 0 ? (int64_t)now : result;
 }
 
-/* ---- waiting --------------------------------------------------------------------------- */
+/* ---- what was used --------------------------------------------------------------------- */
 
-static uint64_t later(uint64_t base, uint64_t ns) {
-    return ns > PLATFORM_FOREVER - base ? PLATFORM_FOREVER : base + ns;
+/* All of it counts as the program's own, none as the system's. */
+LINUX_CALL(getrusage) {
+    enum { CHILDREN = -1, SELF = 0, THREAD = 1 };
+    int32_t who = (int32_t)arguments[0];
+    struct {
+        uint64_t user[2], system[2]; /* seconds and microseconds */
+        uint64_t peak_kib, rest[13];
+    } usage = {.peak_kib = 0};
+    if (who < CHILDREN || who > THREAD) {
+        return -LINUX_EINVAL;
+    }
+    if (who != CHILDREN) {
+        uint64_t used = linux_round_down(context, cpu_now(context, who == SELF));
+        usage.user[0] = used / SECOND_NS;
+        usage.user[1] = used % SECOND_NS / 1000;
+        usage.peak_kib = space_peak_bytes(context->options.space) / 1024;
+    }
+    return linux_put(context, arguments[1], &usage, sizeof usage);
 }
 
-/* On this machine's steady clock: when the guest's clock shows that. */
-static uint64_t moment_of(linux_context *context, uint32_t clock, uint64_t shows_ns) {
+/* In hundredths of a second; the result counts from the guest's start. */
+LINUX_CALL(times) {
+    const uint64_t tick_ns = SECOND_NS / 100;
+    const uint64_t ticks[4] = {linux_round_down(context, cpu_now(context, true)) / tick_ns, 0, 0,
+                               0};
+    uint64_t now = linux_round_down(context, now_of(context, CLOCK_STEADY)) / tick_ns;
+    int64_t result = 0;
+    if (arguments[0] != 0) {
+        result = linux_put(context, arguments[0], ticks, sizeof ticks);
+    }
+    return result == 0 ? (int64_t)now : result;
+}
+
+/* ---- waiting --------------------------------------------------------------------------- */
+
+uint64_t linux_later(uint64_t base_ns, uint64_t ns) {
+    return ns > PLATFORM_FOREVER - base_ns ? PLATFORM_FOREVER : base_ns + ns;
+}
+
+uint64_t linux_moment_of(linux_context *context, uint32_t clock, uint64_t shows_ns) {
     uint64_t now = now_of(context, clock);
-    return later(platform_clock_ns(), shows_ns > now ? shows_ns - now : 0);
+    return linux_later(platform_clock_ns(), shows_ns > now ? shows_ns - now : 0);
 }
 
 LINUX_CALL(nanosleep) {
@@ -122,7 +160,7 @@ LINUX_CALL(nanosleep) {
     if (result != 0) {
         return result;
     }
-    return linux_sleep_until(context, later(platform_clock_ns(), ns)) ? 0 : -LINUX_EINTR;
+    return linux_sleep_until(context, linux_later(platform_clock_ns(), ns)) ? 0 : -LINUX_EINTR;
 }
 
 LINUX_CALL(clock_nanosleep) {
@@ -137,7 +175,8 @@ LINUX_CALL(clock_nanosleep) {
         return result;
     }
     bool absolute = ((uint32_t)arguments[1] & ABSOLUTE) != 0;
-    uint64_t until = absolute ? moment_of(context, clock, ns) : later(platform_clock_ns(), ns);
+    uint64_t until =
+        absolute ? linux_moment_of(context, clock, ns) : linux_later(platform_clock_ns(), ns);
     return linux_sleep_until(context, until) ? 0 : -LINUX_EINTR;
 }
 
@@ -145,75 +184,4 @@ LINUX_CALL(sched_yield) {
     (void)arguments;
     linux_nap(context, 0);
     return 0;
-}
-
-/* ---- futex ----------------------------------------------------------------------------- */
-
-enum { WAIT = 0, WAKE = 1, REQUEUE = 3, REQUEUE_IF = 4, WAIT_SET = 9, WAKE_SET = 10 };
-enum { COMMAND_MASK = 127, ON_WALL_CLOCK = 256 };
-
-static const uint32_t *word_at(linux_context *context, uint64_t address) {
-    return address % sizeof(uint32_t) == 0
-               ? space_pointer(context->options.space, address, sizeof(uint32_t), SPACE_READ)
-               : NULL;
-}
-
-static int64_t wait_on(linux_context *context, const uint64_t *a, bool absolute) {
-    const linux_machine *m = &context->machine;
-    uint64_t until = PLATFORM_FOREVER;
-    uint32_t wanted = (uint32_t)a[2];
-    if (a[3] != 0) {
-        uint64_t ns;
-        int64_t result = linux_get_time(context, a[3], &ns);
-        if (result != 0) {
-            return result;
-        }
-        bool wall = ((uint32_t)a[1] & ON_WALL_CLOCK) != 0;
-        until = absolute ? moment_of(context, wall ? CLOCK_WALL : CLOCK_STEADY, ns)
-                         : later(platform_clock_ns(), ns);
-    }
-    const uint32_t *word = word_at(context, a[0]);
-    if (!word || __atomic_load_n(word, __ATOMIC_ACQUIRE) != wanted) {
-        return word ? -LINUX_EAGAIN : -LINUX_EFAULT;
-    }
-    if (m->futex_wait) {
-        return m->futex_wait(m->user, a[0], wanted, until);
-    }
-    /* There is no other thread that could wake this one. */
-    return linux_sleep_until(context, until) ? -LINUX_ETIMEDOUT : -LINUX_EINTR;
-}
-
-static int64_t wake(linux_context *context, uint64_t address, uint32_t count) {
-    const linux_machine *m = &context->machine;
-    return m->futex_wake ? m->futex_wake(m->user, address, count) : 0;
-}
-
-/* All who would wait elsewhere are woken instead and look again, as waiters have to. */
-static int64_t requeue(linux_context *context, const uint64_t *a, const uint32_t *word,
-                       bool compares) {
-    if (compares && __atomic_load_n(word, __ATOMIC_ACQUIRE) != (uint32_t)a[5]) {
-        return -LINUX_EAGAIN;
-    }
-    return wake(context, a[0], INT32_MAX);
-}
-
-LINUX_CALL(futex) {
-    uint32_t command = (uint32_t)arguments[1] & COMMAND_MASK;
-    const uint32_t *word = word_at(context, arguments[0]);
-    bool takes_set = command == WAIT_SET || command == WAKE_SET;
-    if (command > WAKE_SET || (command > REQUEUE_IF && !takes_set) || command == 2) {
-        return -LINUX_ENOSYS;
-    }
-    if (!word) {
-        return arguments[0] % sizeof(uint32_t) == 0 ? -LINUX_EFAULT : -LINUX_EINVAL;
-    }
-    if (takes_set && (uint32_t)arguments[5] == 0) {
-        return -LINUX_EINVAL;
-    }
-    if (command == WAIT || command == WAIT_SET) {
-        return wait_on(context, arguments, command == WAIT_SET);
-    }
-    return command == WAKE || command == WAKE_SET
-               ? wake(context, arguments[0], (uint32_t)arguments[2])
-               : requeue(context, arguments, word, command == REQUEUE_IF);
 }

@@ -138,6 +138,7 @@ int64_t linux_add(linux_context *context, linux_open *open, uint64_t lowest, boo
 
 LINUX_CALL(close) {
     linux_descriptor *row = row_of(context, arguments[0]);
+    linux_wake_files(context); /* they look when this call is over */
     if (!row) {
         return -LINUX_EBADF;
     }
@@ -153,6 +154,7 @@ LINUX_CALL(close_range) {
     if (first > last || (flags & ~(uint32_t)(UNSHARE | CLOSE_ON_EXEC)) != 0) {
         return -LINUX_EINVAL;
     }
+    linux_wake_files(context);
     for (size_t i = first; i <= last && i < context->n_rows; i++) {
         linux_descriptor *row = &context->descriptors[i];
         if (row->open && (flags & CLOSE_ON_EXEC) != 0) {
@@ -185,6 +187,7 @@ static int64_t duplicate_to(linux_context *context, uint64_t from, uint64_t to,
     if (!row || number >= context->n_rows) {
         return -LINUX_EBADF;
     }
+    linux_wake_files(context);
     row->open->n_descriptors++;
     linux_open *open = row->open;
     close_row(&context->descriptors[number]);
@@ -296,6 +299,19 @@ LINUX_CALL(fcntl) {
 /* As with fcntl: the guest is alone with its files. */
 LINUX_CALL(flock) {
     return row_of(context, arguments[0]) ? 0 : -LINUX_EBADF;
+}
+
+/* No descriptor is a socket: shells ask that of their standard input. */
+static int64_t name_of_socket(linux_context *context, uint64_t number) {
+    return row_of(context, number) ? -LINUX_ENOTSOCK : -LINUX_EBADF;
+}
+
+LINUX_CALL(getsockname) {
+    return name_of_socket(context, arguments[0]);
+}
+
+LINUX_CALL(getpeername) {
+    return name_of_socket(context, arguments[0]);
 }
 
 /* No descriptor is a terminal or a device. */

@@ -2,7 +2,7 @@
 #ifndef RUNTIME_MICROVM_ENGINE_INTERNAL_H
 #define RUNTIME_MICROVM_ENGINE_INTERNAL_H
 
-#include "runtime/microvm/engine_machine.h"
+#include "runtime/microvm/engine_warm.h"
 
 typedef struct engine_processor {
     engine_machine *machine;
@@ -23,8 +23,12 @@ struct engine_machine {
     vmm_machine *vm;
     uint8_t *data; /* a copy of the snapshot's */
     pages pages;   /* in it */
+    /* The memory of requests. The first large page is in small ones: the rings, and what little
+     * texts need. */
     void *scratch;
-    size_t scratch_bytes;
+    void *more; /* behind it, in large pages, or NULL */
+    size_t more_bytes;
+    size_t given_bytes; /* from the rings on, that the request may use */
     unsigned n_workers;
     engine_processor *processors;
     atomic_uint orders;     /* gate: grows with each order */
@@ -37,10 +41,13 @@ struct engine_machine {
     platform_mutex lock;    /* of the next two */
     tars_status status;     /* why the guest was stopped */
     tars_error error;
-    bool was_used, is_spoilt;
+    atomic_uint n_begun; /* gate: threads that are ready for orders */
+    bool is_prepared, was_used, is_spoilt;
+    engine_machine *next; /* of those that the pool has */
+    engine_warmth warmth; /* in the pool */
 };
 
-/* The thread of a processor. */
+/* The thread of a processor, which is its argument. */
 void engine_processor_main(void *processor);
 /* The first failure counts. */
 void engine_machine_fail(engine_machine *m, const tars_error *error);

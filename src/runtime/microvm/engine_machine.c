@@ -5,7 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { GRACE_MS = 100 };
+_Static_assert(sizeof(wire_area) < ENGINE_LARGE_BYTES, "the rings and more lie in one page");
+
+enum { GRACE_MS = 8 };
 /* How long who serves sleeps until it looks at the rings again: first briefly, as starts and
  * questions are answered within microseconds, then as long as tokens take. */
 static const uint64_t LEAST_SLEEP_NS = 20000;
@@ -32,6 +34,78 @@ void engine_machine_fail(engine_machine *m, const tars_error *error) {
 
 uint64_t engine_machine_most_bytes(void) {
     return ENGINE_SCRATCH_END - ENGINE_SCRATCH - ENGINE_LARGE_BYTES; /* the rings lie there too */
+}
+
+bool engine_machine_computes(wire_kind request) {
+    return request == WIRE_REQUEST || request == WIRE_EMBED || request == WIRE_IMPORT;
+}
+
+/* ---- memory for requests -------------------------------------------------------------------- */
+
+static tars_status make_scratch(engine_machine *m, tars_error *err) {
+    tars_status status = platform_reserve(ENGINE_LARGE_BYTES, false, &m->scratch, err);
+    if (status == TARS_OK) {
+        platform_prefer_small_pages(m->scratch, ENGINE_LARGE_BYTES);
+        status = m->vmm->map(m->vm, ENGINE_SLOT_SCRATCH, ENGINE_SCRATCH, m->scratch,
+                             ENGINE_LARGE_BYTES, false, err);
+    }
+    return status;
+}
+
+static tars_status drop_more(engine_machine *m, tars_error *err) {
+    if (!m->more) {
+        return TARS_OK;
+    }
+    tars_status status = m->vmm->map(m->vm, ENGINE_SLOT_MORE, ENGINE_SCRATCH + ENGINE_LARGE_BYTES,
+                                     m->more, 0, false, err);
+    if (status == TARS_OK) {
+        platform_release(m->more, m->more_bytes);
+        m->more = NULL;
+        m->more_bytes = 0;
+    }
+    return status;
+}
+
+/* Of a request that computes: behind the first large page, so that it has none but large ones. */
+static size_t memory_at(bool computes) {
+    return computes ? ENGINE_LARGE_BYTES : sizeof(wire_area);
+}
+
+/* As much as a request may have and no more. What is there is kept when it fits. */
+static tars_status have_memory(engine_machine *m, uint64_t memory_bytes, bool computes,
+                               tars_error *err) {
+    uint64_t most = engine_machine_most_bytes();
+    if (memory_bytes > most) {
+        return error_set(err, TARS_UNAVAILABLE,
+                         "runtime microvm is unavailable: %llu bytes of memory, a machine has up "
+                         "to %llu",
+                         (unsigned long long)memory_bytes, (unsigned long long)most);
+    }
+    uint64_t n_large =
+        (memory_at(computes) + memory_bytes + ENGINE_LARGE_BYTES - 1) / ENGINE_LARGE_BYTES;
+    size_t more_bytes = (size_t)(n_large - 1) * ENGINE_LARGE_BYTES;
+    m->given_bytes = memory_at(computes) + (size_t)memory_bytes;
+    if (m->more_bytes == more_bytes) {
+        return TARS_OK;
+    }
+    tars_status status = drop_more(m, err);
+    if (status == TARS_OK && more_bytes > 0) {
+        status = platform_reserve(more_bytes, true, &m->more, err);
+    }
+    if (status == TARS_OK && more_bytes > 0) {
+        m->more_bytes = more_bytes;
+        status = m->vmm->map(m->vm, ENGINE_SLOT_MORE, ENGINE_SCRATCH + ENGINE_LARGE_BYTES, m->more,
+                             more_bytes, false, err);
+    }
+    return status;
+}
+
+static tars_status clean_scratch(engine_machine *m, tars_error *err) {
+    tars_status status = platform_zero(m->scratch, ENGINE_LARGE_BYTES, err);
+    if (status == TARS_OK && m->more && !platform_discard(m->more, m->more_bytes)) {
+        status = error_set(err, TARS_FAILED, "cannot give a machine's memory back");
+    }
+    return status;
 }
 
 /* ---- making it ----------------------------------------------------------------------------- */
@@ -74,7 +148,11 @@ static tars_status make_memory(engine_machine *m, tars_error *err) {
         pages_move(&m->snapshot->layout, m->data + ENGINE_DATA_BYTES, &m->pages);
         status = m->vmm->create(&m->vm, err);
     }
-    return status == TARS_OK ? map_fixed(m, err) : status;
+    if (status == TARS_OK) {
+        m->vmm->keep_others(m->vm);
+        status = map_fixed(m, err);
+    }
+    return status == TARS_OK ? make_scratch(m, err) : status;
 }
 
 /* As the snapshot has them: the first behind READY, the others at the beginning. */
@@ -114,7 +192,16 @@ static tars_status make_processors(engine_machine *m, tars_error *err) {
     return status == TARS_OK ? set_processors(m, err) : status;
 }
 
-tars_status engine_machine_create(const engine_snapshot *snapshot, unsigned n_workers,
+unsigned engine_machine_workers(const engine_snapshot *snapshot, const engine_wish *wish) {
+    unsigned most = snapshot->most_workers;
+    return wish->n_workers < 1 ? 1 : wish->n_workers > most ? most : wish->n_workers;
+}
+
+bool engine_machine_suits(const engine_machine *m, const engine_wish *wish) {
+    return m->n_workers == engine_machine_workers(m->snapshot, wish);
+}
+
+tars_status engine_machine_create(const engine_snapshot *snapshot, const engine_wish *wish,
                                   engine_machine **out, tars_error *err) {
     engine_machine *m = calloc(1, sizeof *m);
     *out = NULL;
@@ -123,12 +210,13 @@ tars_status engine_machine_create(const engine_snapshot *snapshot, unsigned n_wo
     }
     m->snapshot = snapshot;
     m->vmm = snapshot->vmm;
-    m->n_workers = n_workers < 1                        ? 1
-                   : n_workers > snapshot->most_workers ? snapshot->most_workers
-                                                        : n_workers;
+    m->n_workers = engine_machine_workers(snapshot, wish);
     tars_status status = make_memory(m, err);
     if (status == TARS_OK) {
         status = make_processors(m, err);
+    }
+    if (status == TARS_OK) {
+        status = have_memory(m, wish->memory_bytes, wish->computes, err);
     }
     if (status != TARS_OK) {
         engine_machine_destroy(m);
@@ -166,37 +254,22 @@ void engine_machine_destroy(engine_machine *m) {
         platform_release(m->data, m->snapshot->data.size_bytes);
     }
     if (m->scratch) {
-        platform_release(m->scratch, m->scratch_bytes);
+        platform_release(m->scratch, ENGINE_LARGE_BYTES);
+    }
+    if (m->more) {
+        platform_release(m->more, m->more_bytes);
     }
     free(m);
 }
 
 /* ---- serving ------------------------------------------------------------------------------- */
 
-static tars_status give_scratch(engine_machine *m, uint64_t memory_bytes, tars_error *err) {
-    uint64_t wanted = memory_bytes + sizeof(wire_area);
-    uint64_t size = (wanted + ENGINE_LARGE_BYTES - 1) / ENGINE_LARGE_BYTES * ENGINE_LARGE_BYTES;
-    if (memory_bytes > engine_machine_most_bytes()) {
-        return error_set(err, TARS_UNAVAILABLE,
-                         "runtime microvm is unavailable: %llu bytes of memory, a machine has up "
-                         "to %llu",
-                         (unsigned long long)memory_bytes,
-                         (unsigned long long)engine_machine_most_bytes());
-    }
-    tars_status status = platform_reserve((size_t)size, true, &m->scratch, err);
-    if (status == TARS_OK) {
-        m->scratch_bytes = (size_t)size;
-        status = m->vmm->map(m->vm, ENGINE_SLOT_SCRATCH, ENGINE_SCRATCH, m->scratch,
-                             m->scratch_bytes, false, err);
-    }
-    return status;
-}
-
 /* What is each machine's own. */
-static tars_status write_settings(engine_machine *m, tars_error *err) {
-    engine_settings settings = {.scratch_bytes = m->scratch_bytes,
+static tars_status write_settings(engine_machine *m, bool computes, tars_error *err) {
+    engine_settings settings = {.scratch_bytes = m->given_bytes,
+                                .memory_at = memory_at(computes),
                                 .n_workers = m->n_workers,
-                                .ticks_per_ms = m->vmm->ticks_per_ms(m->processors[0].processor)};
+                                .ticks_per_ms = m->snapshot->ticks_per_ms};
     uint8_t random[ELF_RANDOM_BYTES];
     tars_status status = platform_random(settings.random, sizeof settings.random, err);
     if (status == TARS_OK) {
@@ -207,6 +280,24 @@ static tars_status write_settings(engine_machine *m, tars_error *err) {
         memcpy(data_at(m, m->snapshot->random_at), random, sizeof random);
     }
     return status;
+}
+
+static tars_status prepare(engine_machine *m, uint64_t memory_bytes, bool computes,
+                           tars_error *err) {
+    m->is_spoilt = true;
+    tars_status status = have_memory(m, memory_bytes, computes, err);
+    if (status == TARS_OK) {
+        status = write_settings(m, computes, err);
+    }
+    m->is_prepared = status == TARS_OK;
+    return status;
+}
+
+tars_status engine_machine_prepare(engine_machine *m, const engine_wish *wish, tars_error *err) {
+    for (unsigned n; (n = atomic_load(&m->n_begun)) < m->n_workers;) {
+        (void)platform_gate_wait(&m->n_begun, n, PLATFORM_FOREVER);
+    }
+    return prepare(m, wish->memory_bytes, wish->computes, err);
 }
 
 /* Tells the guest what was written and read, if it waits for that. */
@@ -255,9 +346,13 @@ static tars_status talk(engine_machine *m, guest_client *client, tars_error *err
             return status;
         }
         status = first_failure(m, err);
-        if (status != TARS_OK) { /* what it said before may have been its result */
-            tars_status last = guest_client_turn(client, NULL);
-            return last == TARS_OK && client->has_ended ? TARS_OK : status;
+        if (status != TARS_OK) { /* what it said before may have been its result, or an error */
+            tars_error told;
+            tars_status last = guest_client_turn(client, &told);
+            if (client->has_ended && last != TARS_OK && err) {
+                *err = told;
+            }
+            return client->has_ended ? last : status;
         }
         if (is_overdue(client, &refused_at_ns)) {
             return TARS_OK;
@@ -314,15 +409,13 @@ tars_status engine_machine_serve(engine_machine *m, uint64_t memory_bytes, guest
     }
     m->was_used = true;
     m->is_spoilt = true;
-    tars_status status = give_scratch(m, memory_bytes, err);
-    if (status == TARS_OK) {
-        status = write_settings(m, err);
-    }
+    bool computes = engine_machine_computes(client->kind->request);
+    tars_status status = m->is_prepared ? TARS_OK : prepare(m, memory_bytes, computes, err);
     if (status != TARS_OK) {
         return status;
     }
     guest_client_connect_greeted(client, engine_machine_area(m), m->snapshot->isa,
-                                 m->scratch_bytes + m->snapshot->state_bytes);
+                                 m->given_bytes + m->snapshot->state_bytes);
     for (unsigned i = 0; i < m->n_workers; i++) {
         m->processors[i].cpu_ns = m->processors[i].n_exits = 0;
     }
@@ -346,12 +439,7 @@ tars_status engine_machine_reset(engine_machine *m, engine_usage *usage, tars_er
     if (m->is_spoilt) {
         return error_set(err, TARS_CONFLICT, "a machine whose request failed is not used again");
     }
-    tars_status status =
-        m->vmm->map(m->vm, ENGINE_SLOT_SCRATCH, ENGINE_SCRATCH, m->scratch, 0, false, err);
-    if (m->scratch) {
-        platform_release(m->scratch, m->scratch_bytes);
-        m->scratch = NULL;
-    }
+    tars_status status = clean_scratch(m, err);
     if (status == TARS_OK) {
         status = platform_snapshot_restore(&m->snapshot->data, m->data, &n_pages, err);
     }
@@ -359,6 +447,7 @@ tars_status engine_machine_reset(engine_machine *m, engine_usage *usage, tars_er
         status = set_processors(m, err);
     }
     usage->touched_bytes = n_pages * PAGE_BYTES;
+    m->is_prepared = false;
     m->was_used = status != TARS_OK;
     m->is_spoilt = status != TARS_OK;
     return status;

@@ -148,12 +148,14 @@ static void run(engine_processor *p) {
     }
 }
 
-void engine_processor_main(void *argument) {
-    engine_processor *p = argument;
+void engine_processor_main(void *processor) {
+    engine_processor *p = processor;
     engine_machine *m = p->machine;
     tars_error error = {.status = TARS_OK};
     unsigned seen = 0;
     bool is_attached = m->vmm->attach(p->processor, &error) == TARS_OK;
+    atomic_fetch_add(&m->n_begun, 1);
+    platform_gate_wake_all(&m->n_begun);
     for (;;) {
         unsigned now;
         while ((now = atomic_load(&m->orders)) == seen) {

@@ -8,3 +8,12 @@ EMBED_FILE("engine_program", EMBED_PATH(GUEST_PROGRAM_FILE));
 #else
 EMBED_FILE("engine_program", "");
 #endif
+
+tars_status engine_program_check(tars_error *err) {
+    if (engine_program_bytes > 0) {
+        return TARS_OK;
+    }
+    error_set(err, TARS_UNAVAILABLE,
+              "runtime microvm is unavailable: this tars was built without its engine");
+    return error_hint(err, "build on x86-64 with the static C library (libc6-dev) there");
+}

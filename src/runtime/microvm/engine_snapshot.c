@@ -2,6 +2,7 @@
 
 #include "base/text.h"
 #include "engine/model.h"
+#include "runtime/guest_client.h"
 #include "runtime/microvm/elf.h"
 #include "runtime/microvm/engine_program.h"
 #include "runtime/microvm/entry.h"
@@ -17,7 +18,7 @@ enum {
     FIXED_STATE_BYTES = 64 << 10, /* of the guest beside the model's tables */
     NUMBER_BYTES = 24
 };
-static const uint64_t SLICE_NS = 100000000;
+static const uint64_t SLICE_NS = 10000000;
 static const uint64_t LIMIT_NS = 30000000000;
 
 /* The machine in which the program starts. */
@@ -32,6 +33,8 @@ typedef struct boot {
     linux_context *calls;
     uint64_t thread_base;
     uint64_t stack_pointer;
+    const engine_boot_program *program;
+    const engine_boot_check *check; /* or NULL */
     const char *isa;
     wire_port port;
     bool has_greeted; /* the guest did */
@@ -112,8 +115,7 @@ static tars_status load(boot *b, uint64_t *entry, tars_error *err) {
                        .environment = environment,
                        .program = "/engine",
                        .stack_bytes = BOOT_STACK_BYTES};
-    tars_status status =
-        elf_read(engine_program, (size_t)engine_program_bytes, "the engine", &image, err);
+    tars_status status = elf_read(b->program->bytes, b->program->length, "the engine", &image, err);
     if (status == TARS_OK) {
         status = elf_load(&image, &b->space, err);
     }
@@ -205,6 +207,9 @@ static tars_status take_hello(boot *b, const wire_message *message) {
     if (!fits || (b->isa[0] && strcmp(b->isa, hello.isa) != 0)) {
         return error_set(b->err, TARS_MALFORMED, "the engine greeted wrongly or twice");
     }
+    if (guest_client_known_isa(hello.isa)[0] == '\0') {
+        return error_set(b->err, TARS_MALFORMED, "the engine computes with unknown kernels");
+    }
     memcpy(b->s->isa, hello.isa, sizeof b->s->isa);
     b->has_greeted = true;
     return TARS_OK;
@@ -213,17 +218,21 @@ static tars_status take_hello(boot *b, const wire_message *message) {
 static tars_status take_error(boot *b, const wire_message *message) {
     tars_error failure = {.status = TARS_FAILED};
     wire_read_error(message, &failure);
+    failure.status =
+        guest_client_may_fail_with(failure.status) ? failure.status : (tars_status)TARS_FAILED;
     *b->err = failure;
-    return failure.status != TARS_OK ? failure.status : TARS_FAILED;
+    return failure.status;
 }
 
 /* What the guest has said since. */
 static tars_status listen(boot *b) {
     wire_message *message = malloc(sizeof *message);
     bool found = true;
-    tars_status status =
-        message ? TARS_OK
-                : error_set(b->err, TARS_OUT_OF_MEMORY, "no memory for what an engine says");
+    tars_status status = TARS_OK;
+    if (!message) {
+        error_set(b->err, TARS_OUT_OF_MEMORY, "no memory for what an engine says");
+        return TARS_OUT_OF_MEMORY;
+    }
     while (status == TARS_OK && found) {
         status = wire_poll(&b->port, message, &found, b->err);
         if (status == TARS_OK && found) {
@@ -262,6 +271,10 @@ static bool lies_in_data(uint64_t address, uint64_t size_bytes) {
 /* The program has read the model, which may be hostile: nothing of what it says is believed. */
 static tars_status take_ready(boot *b, uint64_t address) {
     engine_ready *r = &b->s->ready;
+    tars_status status = listen(b); /* it may have told why it is not */
+    if (status != TARS_OK) {
+        return status;
+    }
     bool fits = space_get(&b->space, address, r, sizeof *r) &&
                 lies_in_data(r->settings, sizeof(engine_settings)) && b->has_greeted;
     if (fits && b->s->most_workers > 1) {
@@ -313,12 +326,37 @@ static tars_status take_exit(boot *b, const vmm_exit *e) {
     }
     error_set(b->err, TARS_FAILED, "the engine failed before it was ready (exit %d, port 0x%x)",
               (int)e->kind, (unsigned)e->port);
-    if (e->kind == VMM_EXIT_PORT && e->port >= PORT_FAULT) {
+    if (e->kind == VMM_EXIT_PORT && e->port >= PORT_FAULT && e->port < PORT_FAULT + N_FAULTS) {
         page_fault_frame frame;
         pages_read_fault(&b->pages, 0, e->port - (unsigned)PORT_FAULT, &frame);
         error_cause(b->err, "at 0x%llx", (unsigned long long)frame.rip);
     }
     return TARS_FAILED;
+}
+
+static tars_status ask(const boot *b, tars_error *err) {
+    return b->check ? b->check->ask(b->check->user, err) : TARS_OK;
+}
+
+static bool goes_on(void *user) {
+    return ask(user, NULL) == TARS_OK;
+}
+
+/* What ends it counts more than what came of ending it. */
+static tars_status look_at_time(const boot *b, uint64_t begin_ns, tars_status status,
+                                tars_error *err) {
+    tars_error refusal;
+    if (ask(b, &refusal) != TARS_OK) {
+        if (err) {
+            *err = refusal;
+        }
+        return refusal.status;
+    }
+    if (status == TARS_OK && platform_clock_ns() - begin_ns > b->program->limit_ns) {
+        return error_set(err, TARS_TIMEOUT, "the engine did not become ready in %llu ms",
+                         (unsigned long long)(b->program->limit_ns / 1000000));
+    }
+    return status;
 }
 
 static tars_status run(boot *b, tars_error *err) {
@@ -330,9 +368,7 @@ static tars_status run(boot *b, tars_error *err) {
         if (status == TARS_OK) {
             status = take_exit(b, &e);
         }
-        if (status == TARS_OK && platform_clock_ns() - begin_ns > LIMIT_NS) {
-            status = error_set(err, TARS_TIMEOUT, "the engine did not become ready in 30 s");
-        }
+        status = look_at_time(b, begin_ns, status, err);
     }
     return status;
 }
@@ -367,8 +403,7 @@ static tars_status keep_data(boot *b, tars_error *err) {
         status = platform_snapshot_put(data, ENGINE_DATA_BYTES, b->pages.memory,
                                        b->pages.size_bytes, err);
     }
-    b->s->layout = b->pages;
-    b->s->layout.memory = NULL;
+    pages_move(&b->pages, NULL, &b->s->layout);
     return status == TARS_OK ? platform_snapshot_seal(data, err) : status;
 }
 
@@ -378,6 +413,7 @@ static tars_status keep(boot *b, tars_error *err) {
         status = error_set(err, TARS_FAILED, "the engine's random bytes lie where they cannot");
     }
     if (status == TARS_OK) {
+        b->s->ticks_per_ms = b->s->vmm->ticks_per_ms(b->processor);
         status = b->s->vmm->save(b->processor, &b->s->state, err);
     }
     if (status == TARS_OK) {
@@ -408,8 +444,9 @@ static void finish(boot *b) {
     }
 }
 
-static tars_status prepare(engine_snapshot *s, const char *isa, tars_error *err) {
-    boot b = {.s = s, .isa = isa, .err = err};
+static tars_status prepare(engine_snapshot *s, const engine_boot_program *program, const char *isa,
+                           const engine_boot_check *check, tars_error *err) {
+    boot b = {.s = s, .program = program, .check = check, .isa = isa, .err = err};
     const linux_machine own = {
         .user = &b, .set_thread_base = set_thread_base, .get_thread_base = get_thread_base};
     const linux_options options = {.space = &b.space,
@@ -418,7 +455,9 @@ static tars_status prepare(engine_snapshot *s, const char *isa, tars_error *err)
                                    .input = PLATFORM_NO_HANDLE,
                                    .output_bytes = PAGE_BYTES,
                                    .stack_bytes = BOOT_STACK_BYTES,
-                                   .deadline_ns = platform_clock_ns() + LIMIT_NS};
+                                   .deadline_ns = platform_clock_ns() + program->limit_ns,
+                                   .goes_on = goes_on,
+                                   .user = &b};
     tars_status status = make_memory(&b, err);
     if (status == TARS_OK) {
         status = linux_create(&options, &b.calls, err);
@@ -445,6 +484,7 @@ static tars_status size_state(engine_snapshot *s, tars_error *err) {
     pack_view view;
     tars_status status = pack_open_again(s->model->bytes, s->model->size_bytes, &view, err);
     if (status == TARS_OK) {
+        s->n_vocab = view.hparams->n_vocab;
         s->state_bytes += model_memory_bytes(&view);
         if (s->state_bytes > ENGINE_DATA_BYTES / 4) {
             status = error_set(err, TARS_UNAVAILABLE,
@@ -457,14 +497,22 @@ static tars_status size_state(engine_snapshot *s, tars_error *err) {
 }
 
 tars_status engine_snapshot_create(const platform_mapping *mapping, const char *isa,
-                                   unsigned most_workers, engine_snapshot **out, tars_error *err) {
+                                   unsigned most_workers, const engine_boot_check *check,
+                                   engine_snapshot **out, tars_error *err) {
+    const engine_boot_program engine = {engine_program, (size_t)engine_program_bytes, LIMIT_NS};
+    *out = NULL;
+    tars_status status = engine_program_check(err);
+    return status == TARS_OK
+               ? engine_snapshot_create_from(&engine, mapping, isa, most_workers, check, out, err)
+               : status;
+}
+
+tars_status engine_snapshot_create_from(const engine_boot_program *program,
+                                        const platform_mapping *mapping, const char *isa,
+                                        unsigned most_workers, const engine_boot_check *check,
+                                        engine_snapshot **out, tars_error *err) {
     uint64_t begin_ns = platform_clock_ns();
     *out = NULL;
-    if (engine_program_bytes == 0) {
-        error_set(err, TARS_UNAVAILABLE,
-                  "runtime microvm is unavailable: this tars was built without its engine");
-        return error_hint(err, "build on x86-64 with the static C library (libc6-dev) there");
-    }
     tars_status status = machine_probe(err);
     if (status != TARS_OK) {
         return status;
@@ -481,7 +529,7 @@ tars_status engine_snapshot_create(const platform_mapping *mapping, const char *
     s->data.handle = PLATFORM_NO_HANDLE;
     status = size_state(s, err);
     if (status == TARS_OK) {
-        status = prepare(s, isa, err);
+        status = prepare(s, program, isa, check, err);
     }
     s->boot_ns = platform_clock_ns() - begin_ns;
     if (status != TARS_OK) {

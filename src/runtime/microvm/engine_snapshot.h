@@ -16,7 +16,8 @@ enum {
     ENGINE_SLOT_DATA,
     ENGINE_SLOT_SYSTEM,
     ENGINE_SLOT_MODEL,
-    ENGINE_SLOT_SCRATCH
+    ENGINE_SLOT_SCRATCH, /* its first large page; the rest: */
+    ENGINE_SLOT_MORE
 };
 enum { ENGINE_DATA_BYTES = ENGINE_DATA_END - ENGINE_DATA };
 
@@ -28,6 +29,7 @@ static inline size_t engine_model_slot_bytes(const platform_mapping *mapping) {
 typedef struct engine_snapshot {
     const vmm_functions *vmm;
     const platform_mapping *model; /* or NULL */
+    uint32_t n_vocab;              /* of the model */
     char isa[16];                  /* its kernels */
     unsigned most_workers;
     uint8_t *code;          /* ENGINE_LARGE_BYTES, read-only */
@@ -35,16 +37,35 @@ typedef struct engine_snapshot {
     pages layout;           /* of the system area; without memory */
     vmm_state *state;       /* of the first processor */
     engine_ready ready;
-    uint64_t random_at;   /* address of the random bytes that the program was started with */
-    uint64_t state_bytes; /* of the guest's own state */
-    uint64_t boot_ns;     /* that this took */
+    uint64_t ticks_per_ms; /* of the processors' time-stamp counter */
+    uint64_t random_at;    /* address of the random bytes that the program was started with */
+    uint64_t state_bytes;  /* of the guest's own state */
+    uint64_t boot_ns;      /* that this took */
 } engine_snapshot;
 
-/* `isa`: the kernels that it must take, or "" for its best. UNAVAILABLE where there are no
- * machines, no program for them in this build, or no such kernels; what the model's bytes are
- * refused for. */
+/* Asked at least every 10 ms while an engine starts: CANCELLED or TIMEOUT ends it. */
+typedef struct engine_boot_check {
+    tars_status (*ask)(void *user, tars_error *err);
+    void *user;
+} engine_boot_check;
+
+/* `isa`: the kernels that it must take, or "" for its best. `check` may be NULL. UNAVAILABLE where
+ * there are no machines, no program for them in this build, or no such kernels; what the model's
+ * bytes are refused for; what the check says. */
 tars_status engine_snapshot_create(const platform_mapping *mapping, const char *isa,
-                                   unsigned most_workers, engine_snapshot **out, tars_error *err);
+                                   unsigned most_workers, const engine_boot_check *check,
+                                   engine_snapshot **out, tars_error *err);
+/* The same with another program in the place of the engine, as a model could make of it that took
+ * it over. TIMEOUT when it is not ready after limit_ns. */
+typedef struct engine_boot_program {
+    const uint8_t *bytes; /* an ELF file; borrowed for the call */
+    size_t length;
+    uint64_t limit_ns;
+} engine_boot_program;
+tars_status engine_snapshot_create_from(const engine_boot_program *program,
+                                        const platform_mapping *mapping, const char *isa,
+                                        unsigned most_workers, const engine_boot_check *check,
+                                        engine_snapshot **out, tars_error *err);
 void engine_snapshot_destroy(engine_snapshot *snapshot);
 
 #endif

@@ -12,22 +12,17 @@
 
 static const linux_row rows[LINUX_NUMBERS] = {
     LINUX_BASE_CALLS(BASE_ROW) LINUX_FILE_CALLS(FILES_ROW)
-        /* what a guest without a network, other processes, devices and owners has no use for */
+        /* what a guest without a network, other processes and devices has no use for */
         [41] = {.name = "socket"},
     [42] = {.name = "connect"},
     [49] = {.name = "bind"},
     [57] = {.name = "fork"},
     [58] = {.name = "vfork"},
     [59] = {.name = "execve"},
-    [90] = {.name = "chmod"},
-    [91] = {.name = "fchmod"},
-    [92] = {.name = "chown"},
-    [93] = {.name = "fchown"},
-    [94] = {.name = "lchown"},
     [101] = {.name = "ptrace"},
+    [133] = {.name = "mknod"},
     [165] = {.name = "mount"},
-    [260] = {.name = "fchownat"},
-    [268] = {.name = "fchmodat"},
+    [259] = {.name = "mknodat"},
     [272] = {.name = "unshare"},
     [321] = {.name = "bpf"},
     [322] = {.name = "execveat"},
@@ -114,6 +109,19 @@ static tars_status open_mounts(linux_context *context, tars_error *err) {
     return TARS_OK;
 }
 
+/* The thread that is there from the start. */
+static void begin_threads(linux_context *context) {
+    linux_thread *first = &context->threads[0];
+    uint32_t wanted = context->options.n_threads;
+    context->n_threads = wanted == 0 ? 1 : wanted < LINUX_MAX_THREADS ? wanted : LINUX_MAX_THREADS;
+    *first = (linux_thread){.is_live = true,
+                            .number = LINUX_PROCESS_ID,
+                            .name = "program",
+                            .signal_stack = {0, LINUX_STACK_DISABLED, 0}};
+    context->current = first;
+    context->n_live = 1;
+}
+
 tars_status linux_create(const linux_options *options, linux_context **out, tars_error *err) {
     *out = NULL;
     linux_context *context = calloc(1, sizeof *context);
@@ -125,8 +133,7 @@ tars_status linux_create(const linux_options *options, linux_context **out, tars
     context->start_ns = platform_clock_ns();
     context->cpu_start_ns = platform_thread_cpu_ns();
     context->file_mask = 022;
-    context->signal_stack[1] = 2; /* SS_DISABLE */
-    memcpy(context->thread_name, "program", 8);
+    begin_threads(context);
     allow(context);
     uint64_t keys[8];
     tars_status status = platform_random(keys, sizeof keys, err);
@@ -169,7 +176,6 @@ static void refuse_number(linux_context *context, uint64_t number) {
 
 int64_t linux_call(linux_context *context, uint64_t number, const uint64_t arguments[6]) {
     const linux_row *row = linux_find(number);
-    context->thread_ended = false;
     if (context->end != LINUX_RUNS) {
         return -LINUX_EINTR;
     }
@@ -218,27 +224,62 @@ int64_t linux_space_error(linux_context *context, space_result result) {
 
 bool linux_pulse(linux_context *context) {
     const linux_options *o = &context->options;
+    bool asks = context->current == &context->threads[0]; /* on the thread of who wants it */
     request_clock_state state =
-        request_clock_look(o->deadline_ns, o->goes_on, o->user, &context->asked_ns);
+        request_clock_look(o->deadline_ns, asks ? o->goes_on : NULL, o->user, &context->asked_ns);
     if (state != REQUEST_GOES_ON) {
         linux_finish(context, state == REQUEST_TIME_IS_OVER ? LINUX_TIME : LINUX_STOPPED);
     }
     return context->end == LINUX_RUNS;
 }
 
+/* The first thread looks after the request's time, and wakes all others when it is over. */
 uint64_t linux_slice_ns(const linux_context *context, uint64_t wanted_ns) {
+    static const uint64_t of_others_ns = 100000000;
+    if (context->current != &context->threads[0]) {
+        return wanted_ns < of_others_ns ? wanted_ns : of_others_ns;
+    }
     return request_clock_slice_ns(context->options.deadline_ns, wanted_ns);
+}
+
+bool linux_look_after(linux_context *context) {
+    return linux_pulse(context);
+}
+
+void linux_stop(linux_context *context) {
+    linux_finish(context, LINUX_STOPPED);
+}
+
+void linux_enter(linux_context *context, unsigned row) {
+    context->current = &context->threads[row];
 }
 
 void linux_nap(linux_context *context, uint64_t duration_ns) {
     const char *running = context->running;
+    linux_thread *self = context->current;
     if (context->machine.sleep) {
         context->machine.sleep(context->machine.user, duration_ns);
     } else {
         platform_sleep_ns(duration_ns);
     }
     context->running = running;
-    context->thread_ended = false;
+    context->current = self;
+}
+
+void linux_nap_for_files(linux_context *context, uint64_t duration_ns) {
+    linux_thread *self = context->current;
+    self->waits_for_files = true;
+    linux_nap(context, duration_ns);
+    self->waits_for_files = false;
+}
+
+void linux_wake_files(linux_context *context) {
+    const linux_machine *m = &context->machine;
+    for (unsigned i = 0; m->wake && i < context->n_threads; i++) {
+        if (context->threads[i].waits_for_files) {
+            m->wake(m->user, i);
+        }
+    }
 }
 
 bool linux_sleep_until(linux_context *context, uint64_t until_ns) {
@@ -246,7 +287,7 @@ bool linux_sleep_until(linux_context *context, uint64_t until_ns) {
     if (until_ns == PLATFORM_FOREVER && o->deadline_ns == 0 && !o->goes_on) {
         linux_finish(context, LINUX_TIME); /* nothing else would ever end it */
     }
-    while (linux_pulse(context)) {
+    while (linux_pulse(context) && !linux_has_signal(context)) {
         uint64_t now = platform_clock_ns();
         if (now >= until_ns) {
             return true;
@@ -277,12 +318,16 @@ linux_end linux_ended(const linux_context *context) {
     return context->end;
 }
 
+uint64_t linux_threads_refused(const linux_context *context) {
+    return context->n_threads_refused;
+}
+
 uint32_t linux_code(const linux_context *context) {
     return context->code;
 }
 
 bool linux_thread_ended(const linux_context *context) {
-    return context->thread_ended;
+    return !context->current->is_live;
 }
 
 static linux_bytes bytes_of(const kept_output *buffer) {

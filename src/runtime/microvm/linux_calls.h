@@ -1,6 +1,7 @@
 /* The system calls of x86-64 Linux for one guest without a kernel: what they do, within limits, and
  * what they are refused. It knows no virtual machine: a call is a number and six arguments, memory
- * is a space, and nothing of either is trusted. Numbers, errnos and structures are the guest's.
+ * is a space, registers are values, and nothing of these is trusted. Numbers, errnos and structures
+ * are the guest's.
  *
  * The set "base" is in every profile; "files" is granted by the profile, or call by call. A call
  * that is not granted is EPERM, one that does not exist here ENOSYS: both are violations of the
@@ -16,15 +17,22 @@
  *
  * Ownership: linux_create makes a context, linux_destroy ends it and closes what the guest opened;
  * options and what they point to are borrowed as long as it lives. One thread at a time: who runs
- * several threads of a guest holds a lock during linux_call. */
+ * several threads of a guest holds a lock during all functions. Threads of the guest have a row
+ * each, from 0 on; the thread of row 0 is there from the start. */
 #ifndef RUNTIME_MICROVM_LINUX_CALLS_H
 #define RUNTIME_MICROVM_LINUX_CALLS_H
 
 #include "platform/platform.h"
+#include "platform/vmm.h"
 #include "runtime/microvm/space.h"
 #include "runtime/usage.h"
 
-enum { LINUX_PROCESS_ID = 1000, LINUX_USER_ID = 65534, LINUX_MAX_FOLDERS = 64 };
+enum {
+    LINUX_PROCESS_ID = 1000,
+    LINUX_USER_ID = 65534,
+    LINUX_MAX_FOLDERS = 64,
+    LINUX_MAX_THREADS = 64
+};
 
 /* A folder that the guest finds at a path. */
 typedef struct linux_folder {
@@ -33,13 +41,11 @@ typedef struct linux_folder {
     bool writable;
 } linux_folder;
 
-/* What clone asks for. */
+/* A thread that shall begin, as the calling one is after its call but for these. */
 typedef struct linux_clone {
-    uint64_t flags;         /* CLONE_… */
-    uint64_t stack_pointer; /* of the new thread; 0: as it is */
-    uint64_t thread_base;   /* FS base, with CLONE_SETTLS */
-    uint64_t parent_id_at;  /* the guest's pointers, for CLONE_PARENT_SETTID … */
-    uint64_t child_id_at;
+    uint64_t stack_pointer; /* 0: as it is */
+    uint64_t thread_base;   /* FS base */
+    bool has_thread_base;
 } linux_clone;
 
 /* What only the machine can do, for the thread that makes the call. Any function may be NULL. */
@@ -48,20 +54,22 @@ typedef struct linux_machine {
     /* The FS base. False: the address is none. NULL: arch_prctl is EINVAL. */
     bool (*set_thread_base)(void *user, uint64_t address);
     uint64_t (*get_thread_base)(void *user);
-    /* A thread; its number, or a negative errno. NULL: EAGAIN. */
-    int64_t (*clone)(void *user, const linux_clone *wanted);
-    /* The calling thread's number. NULL: LINUX_PROCESS_ID. */
-    uint32_t (*thread_id)(void *user);
-    /* The calling thread's set_tid_address. */
-    void (*set_exit_address)(void *user, uint64_t address);
-    /* The calling thread ends by exit; false: it was the last. NULL: there is no other. */
-    bool (*end_thread)(void *user);
-    /* futex WAIT once the value was found equal, WAKE: as linux_call. The lock may be given back
-     * while it waits. NULL: nobody wakes anybody. deadline_ns: platform_clock_ns(), or FOREVER. */
-    int64_t (*futex_wait)(void *user, uint64_t address, uint32_t value, uint64_t deadline_ns);
-    int64_t (*futex_wake)(void *user, uint64_t address, uint32_t count);
-    /* Sleeps with the lock given back. NULL: there is no lock. */
+    /* Begins the thread of a row; 0, or a negative errno. NULL: EAGAIN. */
+    int64_t (*clone)(void *user, unsigned row, const linux_clone *wanted);
+    /* Sleeps with the lock given back, until the time is over or it is woken. NULL: there is no
+     * lock, and nobody else. */
     void (*sleep)(void *user, uint64_t duration_ns);
+    /* Ends the sleep of a row's thread, or interrupts its run in the guest. With sleep. */
+    void (*wake)(void *user, unsigned row);
+    /* Processor time of the calling thread, or of all. NULL: that of the host's thread. */
+    uint64_t (*cpu_ns)(void *user, bool of_all);
+    /* The registers as they are in the guest, in the middle of a call behind it. NULL: there are
+     * no handlers of signals. */
+    vmm_registers *(*registers)(void *user);
+    /* The vector registers in the format of XSAVE; its length, or 0. Then to set them; false: they
+     * are none. With registers. */
+    size_t (*get_vectors)(void *user, uint8_t *out, size_t capacity);
+    bool (*set_vectors)(void *user, const uint8_t *bytes, size_t length);
 } linux_machine;
 
 typedef struct linux_options {
@@ -79,9 +87,11 @@ typedef struct linux_options {
                                      two of the host's */
     uint64_t stack_bytes;         /* told by prlimit64 */
     uint32_t n_processors;        /* told by sched_getaffinity, at most 64; 0: one */
+    uint32_t n_threads;           /* that live at once, at most LINUX_MAX_THREADS; 0: one */
     uint64_t clock_resolution_ns; /* clocks are rounded down to it; 0: as exact as they are */
     uint64_t deadline_ns;         /* platform_clock_ns() when waiting calls end; 0: none */
-    /* Asked in calls, at least every 5 ms while one waits; false ends the guest. May be NULL. */
+    /* Asked in calls of the first thread, at least every 5 ms while one waits; false ends the
+     * guest. May be NULL. */
     bool (*goes_on)(void *user);
     void *user;
 } linux_options;
@@ -106,10 +116,33 @@ void linux_destroy(linux_context *context);
 /* What RAX shall be: a result, or a negative errno. Once linux_ended is not LINUX_RUNS the guest
  * must not go on: the call did nothing more, and no further one does anything. */
 int64_t linux_call(linux_context *context, uint64_t number, const uint64_t arguments[6]);
+/* Times that it wanted one thread more than it may have. */
+uint64_t linux_threads_refused(const linux_context *context);
 linux_end linux_ended(const linux_context *context);
 uint32_t linux_code(const linux_context *context); /* exit code, or number of the signal */
-/* The calling thread has ended by exit, others run. False again after the next call. */
+/* The calling thread has ended by exit, others run. */
 bool linux_thread_ended(const linux_context *context);
+
+/* The thread of a row makes the calls that follow. */
+void linux_enter(linux_context *context, unsigned row);
+/* Looks at the deadline and asks goes_on; false: the guest has ended. */
+bool linux_look_after(linux_context *context);
+/* Ends the guest for a reason that is not a call's: those who wait in calls return. */
+void linux_stop(linux_context *context);
+/* Before the calling thread goes on: signals lead to their handlers, by its registers. After a
+ * call, whose number and result (in RAX) may be needed to make it again, or at any instruction. */
+void linux_deliver(linux_context *context, bool after_call, uint64_t number);
+
+/* An exception of the calling thread, as a kernel tells of it. */
+typedef struct linux_exception {
+    uint32_t number, error; /* of the processor */
+    uint64_t address;       /* that was accessed, of a page fault */
+    uint32_t signal;
+    int32_t code; /* si_code */
+} linux_exception;
+/* Lets the signal's handler go on; false: there is none. The registers are as they were at the
+ * exception. */
+bool linux_raise(linux_context *context, const linux_exception *exception);
 
 typedef struct linux_bytes {
     char *data; /* owned by the context; a NUL follows */

@@ -33,6 +33,7 @@ typedef struct machine_result {
     char message[160]; /* of FAULT */
     uint64_t start_ns; /* until the first instruction */
     uint64_t memory_peak_bytes;
+    uint64_t others_cpu_ns;    /* of its threads of the host but the calling one */
     uint64_t n_memory_refused; /* times that it asked for more than it may have */
 } machine_result;
 

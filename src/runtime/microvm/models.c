@@ -1,6 +1,6 @@
 #include "runtime/microvm/models.h"
 
-#include "runtime/microvm/engine_machine.h"
+#include "runtime/microvm/engine_pool.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +14,7 @@ typedef struct microvm_image {
     struct {
         char isa[16]; /* as it was asked for; "": the best */
         engine_snapshot *snapshot;
+        engine_pool *pool; /* of it */
     } rows[MOST_SNAPSHOTS];
     size_t n_rows;
 } microvm_image;
@@ -21,6 +22,7 @@ typedef struct microvm_image {
 typedef struct microvm_instance {
     microvm_image *image;
     runtime_limits limits;
+    engine_pool *pool;       /* of the machine */
     engine_machine *machine; /* of the last request, or NULL */
 } microvm_instance;
 
@@ -37,16 +39,35 @@ static tars_status microvm_open(const runtime_source *source, void **image, tars
 static void microvm_close(void *image) {
     microvm_image *i = image;
     for (size_t k = 0; k < i->n_rows; k++) {
+        engine_pool_destroy(i->rows[k].pool);
         engine_snapshot_destroy(i->rows[k].snapshot);
     }
     free(i);
 }
 
-static tars_status find_snapshot(microvm_image *i, const char *isa, const engine_snapshot **out,
-                                 tars_error *err) {
+static tars_status add_row(microvm_image *i, const char *isa, const engine_boot_check *check,
+                           engine_pool **out, tars_error *err) {
+    engine_snapshot *made;
+    tars_status status =
+        engine_snapshot_create(i->mapping, isa, platform_cpu_count(), check, &made, err);
+    if (status == TARS_OK) {
+        status = engine_pool_create(made, &engine_pool_defaults, out, err);
+    }
+    if (status != TARS_OK) {
+        engine_snapshot_destroy(made);
+        return status;
+    }
+    memcpy(i->rows[i->n_rows].isa, isa, strlen(isa) + 1);
+    i->rows[i->n_rows].snapshot = made;
+    i->rows[i->n_rows++].pool = *out;
+    return TARS_OK;
+}
+
+static tars_status find_pool(microvm_image *i, const char *isa, const engine_boot_check *check,
+                             engine_pool **out, tars_error *err) {
     for (size_t k = 0; k < i->n_rows; k++) {
         if (strcmp(i->rows[k].isa, isa) == 0) {
-            *out = i->rows[k].snapshot;
+            *out = i->rows[k].pool;
             return TARS_OK;
         }
     }
@@ -54,22 +75,24 @@ static tars_status find_snapshot(microvm_image *i, const char *isa, const engine
         return error_set(err, TARS_LIMIT, "more than %d sets of kernels for one model",
                          (int)MOST_SNAPSHOTS);
     }
-    engine_snapshot *made;
-    tars_status status = engine_snapshot_create(i->mapping, isa, platform_cpu_count(), &made, err);
-    if (status == TARS_OK) {
-        memcpy(i->rows[i->n_rows].isa, isa, strlen(isa) + 1);
-        i->rows[i->n_rows++].snapshot = made;
-        *out = made;
-    }
+    return add_row(i, isa, check, out, err);
+}
+
+static tars_status get_pool(microvm_image *i, const char *isa, const engine_boot_check *check,
+                            engine_pool **out, tars_error *err) {
+    platform_mutex_lock(&i->lock);
+    tars_status status = find_pool(i, isa, check, out, err);
+    platform_mutex_unlock(&i->lock);
     return status;
 }
 
-static tars_status get_snapshot(microvm_image *i, const char *isa, const engine_snapshot **out,
+static tars_status microvm_warm(void *image, const runtime_limits *limits, unsigned count,
                                 tars_error *err) {
-    platform_mutex_lock(&i->lock);
-    tars_status status = find_snapshot(i, isa, out, err);
-    platform_mutex_unlock(&i->lock);
-    return status;
+    const engine_wish wish = {
+        .n_workers = limits->n_threads, .computes = true, .memory_bytes = limits->memory_bytes};
+    engine_pool *pool = NULL;
+    tars_status status = get_pool(image, "", NULL, &pool, err);
+    return status == TARS_OK ? engine_pool_warm(pool, &wish, count, err) : status;
 }
 
 static tars_status microvm_spawn(void *image, const runtime_limits *limits,
@@ -84,14 +107,37 @@ static tars_status microvm_spawn(void *image, const runtime_limits *limits,
     return TARS_OK;
 }
 
+static void leave_machine(microvm_instance *i) {
+    engine_pool_give_up(i->pool, i->machine);
+    i->machine = NULL;
+}
+
+/* Passes over weights are what several processors share. */
+static engine_wish wish_for(const microvm_instance *i, const guest_client *client) {
+    bool computes = engine_machine_computes(client->kind->request);
+    return (engine_wish){.n_workers = computes ? i->limits.n_threads : 1,
+                         .computes = computes,
+                         .memory_bytes = i->limits.memory_bytes};
+}
+
+static tars_status have_machine(microvm_instance *i, const guest_client *client, tars_error *err) {
+    const guest_client_request *request = &client->request;
+    const engine_boot_check check = {request->check, request->user};
+    const engine_wish wish = wish_for(i, client);
+    engine_pool *pool = NULL;
+    tars_status status = get_pool(i->image, request->isa ? request->isa : "", &check, &pool, err);
+    bool fits = pool == i->pool && i->machine && engine_machine_suits(i->machine, &wish);
+    if (status != TARS_OK || fits) {
+        return status;
+    }
+    leave_machine(i);
+    i->pool = pool;
+    return engine_pool_take(pool, &wish, &i->machine, err);
+}
+
 static tars_status serve(microvm_instance *i, guest_client *client, engine_usage *usage,
                          uint64_t begin_ns, runtime_outcome *out, tars_error *err) {
-    const engine_snapshot *snapshot = NULL;
-    const char *isa = client->request.isa ? client->request.isa : "";
-    tars_status status = get_snapshot(i->image, isa, &snapshot, err);
-    if (status == TARS_OK && !i->machine) {
-        status = engine_machine_create(snapshot, i->limits.n_threads, &i->machine, err);
-    }
+    tars_status status = have_machine(i, client, err);
     out->usage.start_ns = platform_clock_ns() - begin_ns;
     if (status == TARS_OK) {
         status = engine_machine_serve(i->machine, i->limits.memory_bytes, client, usage, err);
@@ -121,15 +167,14 @@ static tars_status microvm_reset(void *instance, tars_error *err) {
     microvm_instance *i = instance;
     engine_usage usage;
     if (i->machine && engine_machine_reset(i->machine, &usage, err) != TARS_OK) {
-        engine_machine_destroy(i->machine);
-        i->machine = NULL;
+        leave_machine(i);
     }
     return TARS_OK;
 }
 
 static void microvm_kill(void *instance) {
     microvm_instance *i = instance;
-    engine_machine_destroy(i->machine);
+    leave_machine(i);
     free(i);
 }
 
@@ -145,6 +190,7 @@ const runtime_functions microvm_models = {
     .most_memory = most_memory,
     .open = microvm_open,
     .close = microvm_close,
+    .warm = microvm_warm,
     .spawn = microvm_spawn,
     .poll = microvm_poll,
     .reset = microvm_reset,

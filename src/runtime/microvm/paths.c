@@ -130,6 +130,7 @@ static int64_t start_of(linux_context *context, uint64_t folder, const char *pat
 int64_t linux_locate_text(linux_context *context, uint64_t folder, const char *path,
                           linux_place *out) {
     out->mount = NULL;
+    out->device = LINUX_DEVICE_NONE;
     out->guest[0] = '\0';
     memcpy(out->below, ".", 2);
     if (path[0] == '\0') {
@@ -141,6 +142,10 @@ int64_t linux_locate_text(linux_context *context, uint64_t folder, const char *p
     }
     if (!add_components(out->guest, path)) {
         return -LINUX_ENAMETOOLONG;
+    }
+    out->device = linux_device_of(out->guest);
+    if (out->device != LINUX_DEVICE_NONE) {
+        return names_folder(path) ? -LINUX_ENOTDIR : 0;
     }
     const linux_mount *m = mount_of(context, out->guest);
     if (m && out->guest[m->length] != '\0') {
@@ -181,6 +186,10 @@ int64_t linux_look(linux_context *context, const linux_place *place, bool follow
     if (place->mount) {
         return linux_fault(context,
                            platform_beneath_look(place->mount->handle, place->below, follow, out));
+    }
+    if (place->device != LINUX_DEVICE_NONE) {
+        linux_device_entry(place->device, out);
+        return 0;
     }
     *out = (platform_entry){.kind = PLATFORM_KIND_FOLDER, .mode = 0555, .n_links = 2};
     for (const char *c = place->guest; *c; c++) { /* a number that names tell apart */

@@ -119,6 +119,10 @@ static void judge(const machine_result *result, const linux_context *context,
     linux_end end = linux_ended(context);
     bool is_refused = out->violations.count > 0;
     out->limit = limit_of(result, end);
+    if (linux_threads_refused(context) > 0) {
+        runtime_violations_add(&out->violations, "limit", "threads",
+                               linux_threads_refused(context));
+    }
     if (result->n_memory_refused > 0) {
         runtime_violations_add(&out->violations, "limit", "memory", result->n_memory_refused);
     }
@@ -177,7 +181,7 @@ static tars_status run(const microvm_instance *i, const machine_program *program
     linux_context *context = NULL;
     tars_status status = machine_run(program, &limits, options, &context, &result, err);
     out->usage.wall_ns = platform_clock_ns() - begin_ns;
-    out->usage.cpu_ns = platform_thread_cpu_ns() - cpu_ns;
+    out->usage.cpu_ns = platform_thread_cpu_ns() - cpu_ns + result.others_cpu_ns;
     out->usage.start_ns = result.start_ns;
     out->usage.memory_peak_bytes = result.memory_peak_bytes;
     if (status == TARS_OK) {
@@ -190,6 +194,18 @@ static tars_status run(const microvm_instance *i, const machine_program *program
         linux_destroy(context);
     }
     return status;
+}
+
+/* Where clocks are rounded there is one: another that counts would be a clock. */
+static uint32_t count_threads(const microvm_instance *i) {
+    return i->profile->clock_resolution_ns > 0 ? 1 : i->limits.n_threads;
+}
+
+/* Half of its threads: some runtimes have helpers beside one thread for each processor. */
+static uint32_t count_processors(uint32_t n_threads) {
+    uint32_t most = (n_threads + 1) / 2;
+    uint32_t there = platform_cpu_count();
+    return there < most ? there : most;
 }
 
 static tars_status microvm_poll(void *instance, const runtime_request *request,
@@ -209,6 +225,8 @@ static tars_status microvm_poll(void *instance, const runtime_request *request,
                              .output_bytes = i->limits.output_bytes,
                              .file_bytes = i->limits.file_bytes,
                              .n_files = i->limits.n_files,
+                             .n_threads = count_threads(i),
+                             .n_processors = count_processors(count_threads(i)),
                              .clock_resolution_ns = i->profile->clock_resolution_ns,
                              .goes_on = control->goes_on,
                              .user = control->user};
@@ -234,7 +252,7 @@ const runtime_functions microvm_programs = {
                  .file_bytes = 64 << 20,
                  .stack_bytes = 1 << 20,
                  .n_files = 64,
-                 .n_threads = 1},
+                 .n_threads = 16},
     .open = microvm_open,
     .close = microvm_close,
     .spawn = microvm_spawn,

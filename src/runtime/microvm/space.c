@@ -128,6 +128,16 @@ static void note_peak(space *s) {
     s->n_peak = s->n_counted > s->n_peak ? s->n_counted : s->n_peak;
 }
 
+/* Before what lies there changes. */
+static void hold(const space *s, page_range r) {
+    for (uint64_t i = r.first; s->options.changing && i < r.first + r.count; i++) {
+        if ((s->flags[i] & SPACE_ACCESS) != 0) {
+            s->options.changing(s->options.user);
+            return;
+        }
+    }
+}
+
 static void tell(const space *s, page_range r) {
     if (s->options.changed && r.count > 0) {
         s->options.changed(s->options.user, r.first, r.count);
@@ -214,6 +224,7 @@ space_result space_map(space *s, uint64_t address, space_place place, uint64_t l
         return SPACE_NO_MEMORY;
     }
     if (replaced > 0) {
+        hold(s, r);
         drop(s, r);
         discard(s, r);
     }
@@ -232,6 +243,7 @@ space_result space_unmap(space *s, uint64_t address, uint64_t length) {
     if (result != SPACE_OK) {
         return result;
     }
+    hold(s, r);
     drop(s, r);
     tell(s, r); /* before: the guest must not reach pages that are being given back */
     discard(s, r);
@@ -257,6 +269,7 @@ space_result space_protect(space *s, uint64_t address, uint64_t length, unsigned
     if (access != 0 && !has_room(s, r.count - count_counted(s, r))) {
         return SPACE_NO_MEMORY;
     }
+    hold(s, r);
     for (uint64_t i = r.first; i < r.first + r.count; i++) {
         set_access(s, i, access);
     }
@@ -301,6 +314,7 @@ static bool same_access(const space *s, page_range r) {
 /* `to` is vacant and does not touch `from`. Pages count once: the old ones go. */
 static void move_pages(space *s, page_range from, page_range to, unsigned access) {
     uint64_t kept = from.count < to.count ? from.count : to.count;
+    hold(s, from);
     for (uint64_t i = 0; i < to.count; i++) {
         bool holds = i < kept && (s->flags[from.first + i] & SPACE_COUNTED) != 0;
         set_access(s, to.first + i, holds ? SPACE_READ : access);

@@ -44,6 +44,9 @@ typedef struct space_options {
     uint8_t *ram; /* at a page */
     uint64_t size_bytes;
     uint64_t limit_bytes; /* of counted pages */
+    /* Before pages that the guest can reach change: nobody but the caller may use memory from then
+     * on, until the guest goes on. May be NULL. */
+    void (*changing)(void *user);
     /* After flags of these pages changed; may be NULL. */
     void (*changed)(void *user, uint64_t first_page, uint64_t n_pages);
     /* Makes pages zero again and gives their memory back to the host. False, or NULL: they are

@@ -127,6 +127,15 @@ static int try_write(const char *argument) {
     int fd = open(argument, O_WRONLY | O_CREAT, 0600);
     return fd >= 0 && write(fd, "new", 3) == 3 ? WORKED : REFUSED;
 }
+static int try_give_rights(const char *argument) {
+    return verdict(chmod(argument, 04755));
+}
+static int try_give_away(const char *argument) {
+    return verdict(chown(argument, 0, 0));
+}
+static int try_permit(const char *argument) {
+    return verdict(chmod(argument, 0600));
+}
 static void *nothing(void *argument) {
     return argument;
 }
@@ -230,6 +239,9 @@ static const trial trials[] = {
     {"writable-code", try_writable_code},
     {"read", try_read},
     {"write", try_write},
+    {"give-rights", try_give_rights},
+    {"give-away", try_give_away},
+    {"permit", try_permit},
     {"thread", try_thread},
     {"threads", try_threads},
     {"forks", try_forks},

@@ -1,5 +1,6 @@
 /* One thing each that a program in ring 3 must not get through; ends with 20 when it does. */
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define TRY(name, text)                                                                            \
@@ -31,6 +32,18 @@ TRY(iret_kernel,
 TRY(far_jump, "push $0x08; lea 1f(%rip), %rax; push %rax; lretq; 1:")
 TRY(ud2, "ud2")
 TRY(int, "int $0x0d")
+TRY(int_call, "mov $39, %eax; int $0x80")
+TRY(icebp, ".byte 0xf1")
+TRY(sysenter, "mov $39, %eax; sysenter")
+TRY(local_table, "mov $0x0f, %eax; mov %eax, %ds")
+TRY(gate, "push $0x0f; lcall *-4(%rsp)")
+TRY(task, "push $0x28; lcall *-4(%rsp)")
+TRY(step, "pushfq; orq $0x100, (%rsp); mov $39, %eax; popfq; syscall")
+TRY(step_stack, "mov %ss, %edx; pushfq; orq $0x100, (%rsp); mov $39, %eax; popfq; mov %edx, %ss;"
+                "syscall")
+TRY(entry_return, "mov $0xf0000002, %eax; lea 1f(%rip), %rcx; mov $2, %r11; jmp *%rax; 1:")
+TRY(no_return, "mov $1, %ecx; shl $47, %rcx; mov $2, %r11; mov $39, %eax; out %al, $0x80")
+TRY(entry_fault, "mov $0xf0000100, %eax; jmp *%rax")
 TRY(debug, "mov %rax, %dr7")
 TRY(rdpmc, "xor %ecx, %ecx; rdpmc")
 TRY(rdtsc, "rdtsc")
@@ -39,14 +52,10 @@ TRY(rdtscp, "rdtscp")
 static void touch(uint64_t address) {
     *(volatile uint64_t *)address = 1;
 }
-static void try_page_tables(void) {
-    touch(0xF0003000);
-}
-static void try_descriptors(void) {
-    touch(0xF0000000);
-}
-static void try_entry_page(void) {
-    touch(0xF0001000);
+static long number; /* the second argument */
+/* What its machine is made of, wherever in these pages it lies. */
+static void try_system_page(void) {
+    touch(0xF0000000 + (uint64_t)number * 4096);
 }
 static void try_host_half(void) {
     touch(0xFFFF800000000000);
@@ -83,16 +92,26 @@ int main(int argc, char **argv) {
         {"far-jump", try_far_jump},
         {"ud2", try_ud2},
         {"int", try_int},
+        {"int-call", try_int_call},
+        {"icebp", try_icebp},
+        {"sysenter", try_sysenter},
+        {"local-table", try_local_table},
+        {"gate", try_gate},
+        {"task", try_task},
+        {"step", try_step},
+        {"step-stack", try_step_stack},
+        {"entry-return", try_entry_return},
+        {"no-return", try_no_return},
+        {"entry-fault", try_entry_fault},
         {"debug", try_debug},
         {"rdpmc", try_rdpmc},
         {"rdtsc", try_rdtsc},
         {"rdtscp", try_rdtscp},
-        {"page-tables", try_page_tables},
-        {"descriptors", try_descriptors},
-        {"entry-page", try_entry_page},
+        {"system-page", try_system_page},
         {"host-half", try_host_half},
         {"page-zero", try_page_zero},
     };
+    number = argc > 2 ? strtol(argv[2], NULL, 10) : 0;
     for (unsigned i = 0; argc > 1 && i < sizeof rows / sizeof rows[0]; i++) {
         if (strcmp(rows[i].name, argv[1]) == 0) {
             rows[i].run();

@@ -1,7 +1,7 @@
 /* Tokenizing, templates and embeddings in a guest: the same ids, texts, vectors and failures as
  * without one. */
 #include "platform/platform.h"
-#include "runtime/wasm/run.h"
+#include "runtime/registry.h"
 #include "support/tiny_model.h"
 
 #include "base/json.h"
@@ -11,10 +11,12 @@
 
 enum { JSON_BYTES = 64 << 20, MAX_MESSAGES = 64, MAX_GGUF_BYTES = 8 << 20 };
 
+static const char *place = "wasm"; /* the runtime that is compared with native */
+
 /* False, and the test is skipped, when guests cannot run here. */
-static bool has_wasm(void) {
+static bool has_guests(void) {
     tars_error err;
-    if (wasm_probe(&err) != TARS_OK) {
+    if (runtime_find(place)->probe(&err) != TARS_OK) {
         check_skip("%s", err.message);
         return false;
     }
@@ -31,7 +33,7 @@ typedef struct pair {
 
 static pair ask_both(const tars_request *request) {
     pair p = {0};
-    static const char *const runtimes[] = {"native", "wasm"};
+    const char *const runtimes[] = {"native", place};
     static tars_request r[2]; /* a job borrows its request */
     for (int i = 0; i < 2; i++) {
         r[i] = *request;
@@ -97,7 +99,7 @@ static json_value *read_json(const char *relative, void **memory, char **text) {
     return root;
 }
 
-static size_t check_cases(tars_model *model, const char *relative) {
+static size_t check_cases(tars_model *opened, const char *relative) {
     void *memory;
     char *text;
     json_value *root = read_json(relative, &memory, &text);
@@ -107,7 +109,7 @@ static size_t check_cases(tars_model *model, const char *relative) {
         const json_value *t = json_member(item, "text");
         tars_request r = TARS_REQUEST_DEFAULTS;
         r.kind = TARS_REQUEST_TOKENIZE;
-        r.model = model;
+        r.model = opened;
         r.text = (tars_text_view){t->string, t->string_length};
         r.parse_special = count % 2 == 0;
         r.no_special = count % 3 == 0;
@@ -120,7 +122,7 @@ static size_t check_cases(tars_model *model, const char *relative) {
 }
 
 static void texts_give_the_same_ids(void) {
-    if (!has_wasm()) {
+    if (!has_guests()) {
         return;
     }
     set_up();
@@ -214,21 +216,21 @@ static size_t check_template(const char *relative) {
     char path[300];
     snprintf(path, sizeof path, "%s.template", packed_path);
     pack_model(gguf, with_template(template->string, template->string_length, gguf), path);
-    tars_model *model = NULL;
+    tars_model *opened = NULL;
     tars_error err;
-    CHECK_INT(tars_model_open(context, path, &model, &err), TARS_OK);
+    CHECK_INT(tars_model_open(context, path, &opened, &err), TARS_OK);
     size_t tried = 0;
-    for (const json_value *c = cases->first; model && c && tried < 3; c = c->next) {
+    for (const json_value *c = cases->first; opened && c && tried < 3; c = c->next) {
         tars_message messages[MAX_MESSAGES];
         tars_request r = TARS_REQUEST_DEFAULTS;
         r.kind = TARS_REQUEST_TOKENIZE;
-        r.model = model;
+        r.model = opened;
         r.messages = messages;
         r.n_messages = read_messages(json_member(c, "messages"), messages);
         tried += r.n_messages > 0;
         rendered += r.n_messages > 0 && check_tokens(&r) > 0;
     }
-    tars_model_close(model);
+    tars_model_close(opened);
     unlink(path);
     free(memory);
     free(text);
@@ -236,7 +238,7 @@ static size_t check_template(const char *relative) {
 }
 
 static void conversations_give_the_same_ids(void) {
-    if (!has_wasm()) {
+    if (!has_guests()) {
         return;
     }
     set_up();
@@ -271,7 +273,7 @@ static void conversations_give_the_same_ids(void) {
 
 /* Templates that fail, or never end, fail alike. */
 static void bad_templates_fail_alike(void) {
-    if (!has_wasm()) {
+    if (!has_guests()) {
         return;
     }
     set_up();
@@ -289,20 +291,20 @@ static void bad_templates_fail_alike(void) {
     snprintf(path, sizeof path, "%s.template", packed_path);
     for (size_t i = 0; i < sizeof templates / sizeof templates[0]; i++) {
         pack_model(gguf, with_template(templates[i], strlen(templates[i]), gguf), path);
-        tars_model *model = NULL;
+        tars_model *opened = NULL;
         tars_error err;
-        CHECK_INT(tars_model_open(context, path, &model, &err), TARS_OK);
+        CHECK_INT(tars_model_open(context, path, &opened, &err), TARS_OK);
         tars_message messages[] = {{.role = "user", .content = "Zo\xc3\xab"},
                                    {.role = "assistant", .content = ""}};
         tars_request r = TARS_REQUEST_DEFAULTS;
         r.kind = TARS_REQUEST_TOKENIZE;
-        r.model = model;
+        r.model = opened;
         r.messages = messages;
         r.n_messages = 2;
         (void)check_tokens(&r);
         messages[1].role = NULL; /* refused by both */
         CHECK_INT(check_tokens(&r), 0);
-        tars_model_close(model);
+        tars_model_close(opened);
     }
     unlink(path);
 }
@@ -319,7 +321,7 @@ static void check_vectors(const tars_request *request) {
                     p.result[0].n_prompt_ids * sizeof(int32_t));
         CHECK_BYTES(p.result[1].embeddings, p.result[0].embeddings,
                     p.result[0].n_embeddings * p.result[0].n_embd * sizeof(float));
-        CHECK_STRING(p.result[1].runtime, "wasm");
+        CHECK_STRING(p.result[1].runtime, place);
         CHECK_INT(p.result[1].n_threads, 1);
         CHECK(p.result[1].usage.memory_peak_bytes > 0);
         CHECK(p.result[1].isa[0] != '\0');
@@ -332,14 +334,14 @@ static tars_model *open_model(const char *relative, const char *path) {
     void *gguf = check_read_file(relative, &size);
     pack_model(gguf, size, path);
     free(gguf);
-    tars_model *model = NULL;
+    tars_model *opened = NULL;
     tars_error err = {0};
-    CHECK_INT(tars_model_open(context, path, &model, &err), TARS_OK);
-    return model;
+    CHECK_INT(tars_model_open(context, path, &opened, &err), TARS_OK);
+    return opened;
 }
 
 static void embeddings_equal_native(void) {
-    if (!has_wasm()) {
+    if (!has_guests()) {
         return;
     }
     set_up();
@@ -353,10 +355,10 @@ static void embeddings_equal_native(void) {
     char path[300];
     snprintf(path, sizeof path, "%s.bert", packed_path);
     for (size_t i = 0; i < 2; i++) {
-        tars_model *model = open_model(models[i], path);
+        tars_model *opened = open_model(models[i], path);
         tars_request r = TARS_REQUEST_DEFAULTS;
         r.kind = TARS_REQUEST_EMBED;
-        r.model = model;
+        r.model = opened;
         r.texts = texts;
         r.n_texts = 4;
         check_vectors(&r);
@@ -376,13 +378,13 @@ static void embeddings_equal_native(void) {
         CHECK_INT(p.status[1], TARS_MALFORMED);
         end_both(&p);
         texts[0].bytes = "a cat";
-        tars_model_close(model);
+        tars_model_close(opened);
     }
     unlink(path);
 }
 
 static void many_texts_are_embedded(void) {
-    if (!has_wasm()) {
+    if (!has_guests()) {
         return;
     }
     set_up();
@@ -395,14 +397,14 @@ static void many_texts_are_embedded(void) {
     }
     char path[300];
     snprintf(path, sizeof path, "%s.bert", packed_path);
-    tars_model *model = open_model("models/arch/bert-mean.gguf", path);
+    tars_model *opened = open_model("models/arch/bert-mean.gguf", path);
     tars_request r = TARS_REQUEST_DEFAULTS;
     r.kind = TARS_REQUEST_EMBED;
-    r.model = model;
+    r.model = opened;
     r.texts = texts;
     r.n_texts = N;
     check_vectors(&r);
-    r.policy.runtime = "wasm";
+    r.policy.runtime = place;
     r.limits.deadline_ms = 1;
     tars_job *job;
     tars_error err;
@@ -415,8 +417,13 @@ static void many_texts_are_embedded(void) {
     CHECK_INT(tars_submit(context, &r, NULL, &job, &err), TARS_OK);
     CHECK_INT(tars_job_wait(job, &result, &err), TARS_OUT_OF_MEMORY);
     tars_job_destroy(job);
-    tars_model_close(model);
+    tars_model_close(opened);
     unlink(path);
+}
+
+static void tear_down_and_take_machines(void) {
+    tear_down();
+    place = "microvm";
 }
 
 static const check_test tests[] = {
@@ -425,6 +432,12 @@ static const check_test tests[] = {
     {"bad templates fail alike", bad_templates_fail_alike},
     {"embeddings equal native", embeddings_equal_native},
     {"many texts are embedded", many_texts_are_embedded},
-    {"tear down", tear_down},
+    {"tear down", tear_down_and_take_machines},
+    {"machine: texts give the same ids", texts_give_the_same_ids},
+    {"machine: conversations give the same ids", conversations_give_the_same_ids},
+    {"machine: bad templates fail alike", bad_templates_fail_alike},
+    {"machine: embeddings equal native", embeddings_equal_native},
+    {"machine: many texts are embedded", many_texts_are_embedded},
+    {"tear down again", tear_down},
 };
 CHECK_MAIN(tests)
