@@ -152,6 +152,12 @@ void auditing_tell_lost(const cli *c, auditing *own) {
     }
 }
 
+tars_status auditing_work(audit_log *log, const char *work, const char *subject, tars_error *err) {
+    const log_field fields[] = {{"work", work, 0}};
+    return audit_refuses(log) ? auditing_event(log, AUDIT_RUN_STARTED, subject, fields, 1, err)
+                              : TARS_OK;
+}
+
 tars_status auditing_event(audit_log *log, audit_kind kind, const char *subject,
                            const log_field *more, size_t n_more, tars_error *err) {
     audit_event event = {

@@ -23,6 +23,8 @@ void auditing_close(auditing *own);
 /* Says how many records were lost, if any. */
 void auditing_tell_lost(const cli *c, auditing *own);
 
+/* Before work on something begins; only a log that refuses records it. */
+tars_status auditing_work(audit_log *log, const char *work, const char *subject, tars_error *err);
 /* Something about a module, a key or a file: `more` may have up to three fields. */
 tars_status auditing_event(audit_log *log, audit_kind kind, const char *subject,
                            const log_field *more, size_t n_more, tars_error *err);

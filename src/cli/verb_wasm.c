@@ -258,6 +258,9 @@ static tars_status load(cli *c, const verb_call *call, tars_error *err) {
         status = check_valid(&source, err);
     }
     if (status == TARS_OK) {
+        status = auditing_work(configuration_audit(c), "wasm load", name, err);
+    }
+    if (status == TARS_OK) {
         status = client_open(&session, c, err);
     }
     if (status == TARS_OK) {
@@ -346,7 +349,11 @@ static tars_status unload(cli *c, const verb_call *call, tars_error *err) {
     size_t count = 0;
     tars_status status = client_open(&session, c, err);
     if (status == TARS_OK) {
-        status = modules_unload(session.context->home, call->arguments[1], &removed, &count, err);
+        status = auditing_work(configuration_audit(c), "wasm unload", call->arguments[1], err);
+        if (status == TARS_OK) {
+            status =
+                modules_unload(session.context->home, call->arguments[1], &removed, &count, err);
+        }
         client_close(&session);
     }
     for (size_t i = 0; i < count && status == TARS_OK; i++) {
