@@ -2,6 +2,7 @@
 
 #include "cli/configuration.h"
 #include "cli/report.h"
+#include "store/files.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -104,12 +105,17 @@ static audit_sync sync_of(const config *values) {
     return AUDIT_SYNC_CHECKPOINT;
 }
 
+static bool has_log(const char *home, const char *folder) {
+    char path[PLATFORM_PATH_BYTES];
+    char head[PLATFORM_PATH_BYTES];
+    return audit_folder_path(home, folder, path, sizeof path, NULL) == TARS_OK &&
+           files_join(head, sizeof head, path, "head", NULL) == TARS_OK && files_exists(head);
+}
+
 tars_status auditing_open(const cli *c, const config *values, auditing *out, tars_error *err) {
     char home[PLATFORM_PATH_BYTES];
+    bool is_on = config_bool_or(values, AUDIT "enabled", true);
     *out = (auditing){.log = NULL};
-    if (!config_bool_or(values, AUDIT "enabled", true)) {
-        return TARS_OK;
-    }
     audit_options options = {
         .home = home,
         .folder = config_text_or(values, AUDIT "folder", NULL),
@@ -120,6 +126,9 @@ tars_status auditing_open(const cli *c, const config *values, auditing *out, tar
         .checkpoint_records = (uint32_t)config_int_or(values, AUDIT "checkpoint_records", 0),
     };
     tars_status status = configuration_home(c, home, err);
+    if (!is_on && (status != TARS_OK || !has_log(home, options.folder))) {
+        return TARS_OK;
+    }
     if (status != TARS_OK && !options.refuses) {
         error_set(&out->no_place, status, "%s", err->message);
         return TARS_OK;
@@ -133,6 +142,9 @@ tars_status auditing_open(const cli *c, const config *values, auditing *out, tar
     }
     if (status == TARS_OK) {
         status = note_configuration(values, out->log, err);
+    }
+    if (!is_on) { /* that it is switched off is the last that is recorded */
+        auditing_close(out);
     }
     return status;
 }

@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
 # tars audit, and what the other verbs record.
-# shellcheck disable=SC2030,SC2031
+# shellcheck disable=SC2030,SC2031,SC2154
 load helper
 
 setup_file() {
@@ -218,6 +218,10 @@ expect_records() {
     deny --set deployment.audit.enabled=false
     expect_status 3
     [ ! -e "$TARS_HOME/audit" ]
+    deny
+    deny --set deployment.audit.enabled=false
+    expect_records "r[-1]['kind'] == 'configuration.changed' and 'deployment.audit.enabled' in r[-1]['attributes']['set']"
+    rm -r "$TARS_HOME/audit"
     deny --set deployment.audit.folder="$BATS_TEST_TMPDIR/place"
     [ -s "$BATS_TEST_TMPDIR/place/audit-000001.log" ]
     [ ! -e "$TARS_HOME/audit" ]
