@@ -162,6 +162,9 @@ void auditing_tell_lost(const cli *c, auditing *own) {
         report_note(c, "the audit log lacks %llu record%s: %s (%s)", (unsigned long long)n_lost,
                     n_lost == 1 ? "" : "s", why.message, why.where);
     }
+    if (own->no_place.status != TARS_OK) {
+        report_note(c, "there is no audit log: %s", own->no_place.message);
+    }
 }
 
 tars_status auditing_work(audit_log *log, const char *work, const char *subject, tars_error *err) {

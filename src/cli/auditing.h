@@ -20,7 +20,7 @@ typedef struct auditing {
  * if deployment.audit.on_failure says so. */
 tars_status auditing_open(const cli *c, const config *values, auditing *out, tars_error *err);
 void auditing_close(auditing *own);
-/* Says how many records were lost, if any. */
+/* Says how many records were lost, and why there is no log, where that is so. */
 void auditing_tell_lost(const cli *c, auditing *own);
 
 /* Before work on something begins; only a log that refuses records it. */
