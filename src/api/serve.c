@@ -73,17 +73,18 @@ static tars_status serve_once(runtime_image *image, const runtime_limits *limits
 }
 
 /* The image that is kept with the model, made when it is first asked for: for any request. */
-static tars_status kept_image(tars_job *job, runtime_source *source, runtime_image **out,
+static tars_status kept_image(tars_job *job, const runtime_source *wanted, runtime_image **out,
                               tars_error *err) {
     const tars_model *m = job->request->model;
     const runtime_functions *f = functions_of(job);
     runtime_limits most = {.memory_bytes = f->most_memory(m->mapping.size_bytes),
                            .n_threads = f->most_threads};
     tars_status status = TARS_OK;
-    source->limits = &most;
+    runtime_source source = *wanted;
+    source.limits = &most;
     platform_mutex_lock(&m->images->lock);
     if (!m->images->image) {
-        status = runtime_open(job->runtime, source, &m->images->image, err);
+        status = runtime_open(job->runtime, &source, &m->images->image, err);
         m->images->row = job->runtime;
     }
     *out = m->images->image;
