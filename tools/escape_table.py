@@ -16,7 +16,8 @@ HEAD = """# What strangers' programs try
 
 Made of [tests/escape/cases.toml](../tests/escape/cases.toml) by `tools/escape_table.py`.
 `tests/project/escape.py` runs every row with `tars exec`, as `make test` does, and compares how it
-ends; after each row the files beside the granted folders must be as they were.
+ends; after each row the files beside the granted folders must be as they were. Rows of micro-VMs
+run a second time with `--isolate-host`.
 
 How a run ends: `ok`, the program ended by itself; `trap`, a fault ended it; `limit`, a limit ended
 it; `denied`, it was refused something and then did not end with 0. A module that is refused is not

@@ -3,6 +3,8 @@
 #include "api/context.h"
 #include "api/model_api.h"
 #include "cli/number_text.h"
+#include "runtime/microvm/host_process.h"
+#include "runtime/microvm/programs.h"
 #include "runtime/process/sandbox.h"
 #include "runtime/registry.h"
 #include "store/keys.h"
@@ -311,6 +313,30 @@ static void check_sandbox(check_list *list) {
     sandbox_result_free(&result);
 }
 
+/* As check_sandbox, for the process of a virtual machine. */
+static void check_isolated_host(check_list *list) {
+    runtime_outcome outcome = {0};
+    tars_error err = {.status = TARS_OK};
+    tars_status status = microvm_probe(&err);
+    if (status == TARS_OK) {
+        status = host_process_probe(&outcome, &err);
+    }
+    if (status != TARS_OK) {
+        finding *f = check_add(list, "isolate-host", CHECK_UNAVAILABLE);
+        set_detail(f, "%s", err.message);
+        set_fix(f, "%s", err.hint);
+    } else if (outcome.n_missing == 0) {
+        finding *f = check_add(list, "isolate-host", CHECK_OK);
+        set_detail(f, "tried: 'tars exec --isolate-host' has all its walls here");
+    }
+    for (size_t i = 0; status == TARS_OK && i < outcome.n_missing; i++) {
+        finding *f = check_add(list, "isolate-host", CHECK_WARN);
+        set_detail(f, "'tars exec --isolate-host' works without %s", outcome.missing[i]);
+        set_fix(f, "allow it in the kernel or the container");
+    }
+    runtime_outcome_free(&outcome);
+}
+
 /* Looks for a program in the folders of PATH. */
 static bool find_program(const char *name, char *out, size_t size_bytes) {
     const char *folders = platform_environment("PATH");
@@ -374,9 +400,18 @@ static void check_offline(check_list *list) {
 }
 
 const check_row check_rows[] = {
-    {"cpu", check_cpu},         {"threads", check_threads}, {"memory", check_memory},
-    {"disk", check_disk},       {"store", check_index},     {"digest", check_digests},
-    {"pages", check_pages},     {"keys", check_keys},       {"runtime", check_runtimes},
-    {"sandbox", check_sandbox}, {"pip", check_pip},         {"network", check_offline},
+    {"cpu", check_cpu},
+    {"threads", check_threads},
+    {"memory", check_memory},
+    {"disk", check_disk},
+    {"store", check_index},
+    {"digest", check_digests},
+    {"pages", check_pages},
+    {"keys", check_keys},
+    {"runtime", check_runtimes},
+    {"sandbox", check_sandbox},
+    {"isolate-host", check_isolated_host},
+    {"pip", check_pip},
+    {"network", check_offline},
 };
 const size_t check_row_count = sizeof check_rows / sizeof check_rows[0];

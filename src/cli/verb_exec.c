@@ -16,6 +16,7 @@ typedef struct exec_values {
     uint64_t memory_bytes, timeout_ms, output_bytes, stack_bytes;
     option_uint64 fuel, table_elements;
     option_list folders, environment;
+    bool isolate_host;
 } exec_values;
 
 static const char *const exec_runtimes[] = {"native", "wasm", "microvm", NULL};
@@ -90,6 +91,11 @@ static const option exec_rows[] = {
      .value_name = "K=V",
      .repeated = true,
      .help = "a variable of its environment, which is empty else"},
+    {.name = "isolate-host",
+     .type = OPTION_FLAG,
+     .offset = offsetof(exec_values, isolate_host),
+     .help = "in microvm: what answers the program's system calls is a process of its own without "
+             "rights, and not this one"},
     {.name = "stdin",
      .type = OPTION_FILE,
      .offset = offsetof(exec_values, input),
@@ -463,6 +469,7 @@ static tars_status run_program(const cli *c, const exec_plan *plan, const verb_c
                                  .bytes = opened->is_module ? opened->module.bytes : NULL,
                                  .length = opened->is_module ? opened->module.length : 0,
                                  .limits = &plan->limits,
+                                 .isolate_host = values->isolate_host,
                                  .without_proposals = plan->wasm.without_proposals,
                                  .artifacts = &opened->artifacts};
         status = runtime_open(plan->row, &source, &image, err);

@@ -1,6 +1,7 @@
 #include "cli/verb.h"
 
 #include "cli/bench_process.h"
+#include "runtime/microvm/host_process.h"
 #include "runtime/wasm/compile_process.h"
 #include "store/import_child.h"
 
@@ -19,6 +20,10 @@ static const verb verb_internal_import = {
 /* The process that compiles a stranger's module; see runtime/wasm/compile_process.h. */
 static const verb verb_internal_compile = {
     .name = COMPILE_CHILD_VERB, .group = "", .hidden = true, .main = compile_child_main};
+
+/* The process that runs one virtual machine; see runtime/microvm/host_process.h. */
+static const verb verb_internal_host = {
+    .name = HOST_CHILD_VERB, .group = "", .hidden = true, .main = host_child_main};
 
 /* The process whose start is measured; see bench_process.h. */
 static const verb verb_internal_bench = {
@@ -50,6 +55,7 @@ const verb *const verbs[] = {
     &verb_version,
     &verb_internal_import,
     &verb_internal_compile,
+    &verb_internal_host,
     &verb_internal_bench,
     NULL,
 };

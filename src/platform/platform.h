@@ -502,7 +502,7 @@ typedef struct platform_spawn_options {
     const char *const *arguments;   /* argv, argv[0] included, NULL at the end */
     const char *const *environment; /* NULL at the end; NULL itself: none at all */
     const platform_spawn_handle *handles;
-    size_t n_handles;  /* at most 32 */
+    size_t n_handles;  /* at most 40 */
     bool dies_with_us; /* killed when the thread that made it ends (Linux) */
 } platform_spawn_options;
 

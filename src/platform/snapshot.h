@@ -1,5 +1,5 @@
 /* Memory that copies start from: written once, sealed, and then the same for all that map it; what
- * a copy changes is its own. Ownership: begin to destroy; copies may outlive it and are given back
+ * a copy changes is its own. Neither is in memory dumps of the process. Ownership: begin to destroy; copies may outlive it and are given back
  * with platform_release and the snapshot's size. */
 #ifndef PLATFORM_SNAPSHOT_H
 #define PLATFORM_SNAPSHOT_H
@@ -19,6 +19,10 @@ tars_status platform_snapshot_put(const platform_snapshot *snapshot, size_t offs
                                   const void *bytes, size_t length, tars_error *err);
 /* From now on nobody can change it. */
 tars_status platform_snapshot_seal(platform_snapshot *snapshot, tars_error *err);
+/* Takes over the handle of one that another process sealed; its bytes cannot change.
+ * After success platform_snapshot_destroy gives it back, after failure it is the caller's. */
+tars_status platform_snapshot_adopt(platform_handle handle, platform_snapshot *out,
+                                    tars_error *err);
 void platform_snapshot_destroy(platform_snapshot *snapshot);
 /* Readable and writable; a page takes memory once it is written. */
 tars_status platform_snapshot_copy(const platform_snapshot *snapshot, void **out, tars_error *err);

@@ -86,7 +86,8 @@ typedef struct vmm_functions {
     tars_status (*create)(vmm_machine **out, tars_error *err);
     void (*destroy)(vmm_machine *machine);
     /* Host memory as guest memory from a page boundary on; 0 bytes: takes the slot away. What the
-     * processor knows of pages of a slot that is taken away or changed is forgotten. */
+     * processor knows of pages of a slot that is taken away or changed is forgotten. The memory is
+     * in no dump of the process from then on. */
     tars_status (*map)(vmm_machine *machine, unsigned slot, uint64_t guest_address, void *host,
                        size_t size_bytes, bool read_only, tars_error *err);
     /* From now on what a processor knows of pages of other slots is kept when a slot is taken away

@@ -151,6 +151,12 @@ tars_status runtime_open(const runtime_row *row, const runtime_source *source, r
                          "unavailable: runtime %s runs no %s in this version", row->name,
                          source->kind == RUNTIME_MODEL ? "models" : "programs");
     }
+    if (source->isolate_host && !f->isolates_host) {
+        error_set(err, TARS_UNSUPPORTED,
+                  "runtime %s has no process of its own for the host of a sandbox", row->name);
+        return error_hint(err, "only programs of runtime microvm have: leave --isolate-host out, "
+                               "or choose --runtime microvm");
+    }
     status = check_asked(row, f, source->limits, err);
     if (status != TARS_OK) {
         return status;

@@ -63,6 +63,8 @@ typedef struct runtime_source {
     const runtime_model *model;      /* of RUNTIME_MODEL; NULL: the engine alone */
     const wasm_artifacts *artifacts; /* where compiled code is kept, or NULL */
     unsigned without_proposals;      /* of WebAssembly, that are off: PROPOSAL_… */
+    bool isolate_host; /* what serves the sandbox from outside is a process of its own for each
+                          request; UNSUPPORTED where a runtime has no such thing */
 } runtime_source;
 
 enum { RUNTIME_MAX_FOLDERS = 32 };
@@ -146,6 +148,7 @@ typedef struct runtime_control {
 typedef struct runtime_functions {
     runtime_limits defaults; /* 0: it has no such limit, and refuses to be asked for one */
     bool counts_fuel;        /* though fuel has no default */
+    bool isolates_host;      /* knows isolate_host */
     /* Of models. */
     bool keeps_images;     /* opening takes long: an image is worth keeping as long as its model */
     uint32_t most_threads; /* of an instance; 0: as many as are asked for */

@@ -34,10 +34,7 @@ C
 setup() {
     own_home
     SAY=$BATS_FILE_TMPDIR/say
-    [ -x "$SAY" ] || skip "no compiler here that makes static programs"
-    if ! "$TARS" exec --runtime microvm "$SAY" >/dev/null 2>"$BATS_TEST_TMPDIR/why"; then
-        skip "$(head -n 1 "$BATS_TEST_TMPDIR/why")"
-    fi
+    need_machines "$SAY"
 }
 
 @test "arguments, environment, input and memory are its own" {

@@ -83,6 +83,14 @@ need_nobody() {
     as_nobody test -x "$BATS_TEST_TMPDIR" || skip "the test's folder cannot be reached by user nobody"
 }
 
+# need_machines PROGRAM: a static program that runs in micro-VMs.
+need_machines() {
+    [ -x "$1" ] || skip "no compiler here that makes static programs"
+    if ! "$TARS" exec --runtime microvm "$1" >/dev/null 2>"$BATS_TEST_TMPDIR/why"; then
+        skip "$(head -n 1 "$BATS_TEST_TMPDIR/why")"
+    fi
+}
+
 terminal() {
     TERM=xterm LC_ALL=C.UTF-8 python3 "$BATS_TEST_DIRNAME/terminal.py" "$@"
 }

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """The escape suite: runs every row of tests/escape/cases.toml through `tars exec` and compares how
 it ends with what the row says. Words given as arguments run only rows whose id or text has them, or
-whose runtime they name."""
+whose runtime they name. Rows of micro-VMs run twice, in this process and with --isolate-host; given
+that, nothing else runs."""
 
 import json
 import os
@@ -263,6 +264,7 @@ def tamper(home, count):
 
 
 def command_of(case, path, options, arguments, world):
+    options = [*(["--isolate-host"] if case.get("isolated") else []), *options]
     places = {"DATA": str(world.data), "SHELF": str(world.shelf)}
     filled = [re.sub(r"^(DATA|SHELF)(?=::)", lambda m: places[m.group(1)], o) for o in options]
     runtime = case.get("runtime", "wasm")
@@ -417,14 +419,17 @@ def main():
     if checks["sandbox"]["status"] == "unavailable":
         unavailable["native"] = checks["sandbox"]["detail"]
     cases = tomllib.loads((SUITE / "cases.toml").read_text())["case"]
-    words = sys.argv[1:]
+    words = [w for w in sys.argv[1:] if w != "--isolate-host"]
+    isolated = [{**c, "isolated": True} for c in cases if c.get("runtime") == "microvm"]
+    cases = isolated if "--isolate-host" in sys.argv else cases + isolated
     with tempfile.TemporaryDirectory(prefix="tars-escape-") as scratch:
         os.chmod(scratch, 0o755)
         home = pathlib.Path(scratch) / "home"
         home.mkdir()
-        tests = [] if words else [test_page_is_current]
+        tests = [] if len(sys.argv) > 1 else [test_page_is_current]
         for case in cases:
-            title = f"{case['id']} {case['tries']}"
+            how = " (isolated host)" if case.get("isolated") else ""
+            title = f"{case['id']} {case['tries']}{how}"
             runtime = case.get("runtime", "wasm")
             if words and not any(w in title or w == runtime for w in words):
                 continue

@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 """The walls of the processes that read what strangers made, as the kernel tells them in /proc:
-the child of an import, with and without a guest, the child that compiles a module, and a program
-of `tars exec --runtime native`. Each is looked at while it stands still behind its walls.
+the child of an import, with and without a guest, the child that compiles a module, a program of
+`tars exec --runtime native`, and the process that runs the virtual machine of
+`tars exec --runtime microvm --isolate-host`. Each is looked at while it stands still behind its
+walls.
 
 Then the walls of `tars exec --runtime native` one by one: a filter around tars, such as containers
 have, takes the others away."""
@@ -240,6 +242,93 @@ def test_a_program_stands_behind_its_walls():
         finally:
             tars.terminate()
             tars.wait()
+
+
+# ---- the process of a virtual machine -------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def sleeper(options):
+    """A program that sleeps in a virtual machine, and its folder."""
+    need("runtime: microvm")
+    with guest_in_folder() as (program, data):
+        grant = ["--dir", f"{data}::/data:ro", "--timeout", f"{PATIENCE_S}s"]
+        command = [TARS, "exec", "--runtime", "microvm", *grant, *options, str(program), "--", "sleep"]
+        nothing = subprocess.DEVNULL
+        tars = subprocess.Popen(command, stdin=nothing, stdout=nothing, stderr=nothing)
+        try:
+            yield tars.pid, data
+        finally:
+            tars.kill()
+            tars.wait()
+
+
+def find_host(pid):
+    """The process of the virtual machine, behind both filters."""
+    before = int(facts("/proc/self/status")["Seccomp_filters"])
+    for own in descendants(pid):
+        words = pathlib.Path(f"/proc/{own}/cmdline").read_bytes().split(b"\0")
+        if words[1:2] == [b"internal-host"]:
+            return own if int(facts(f"/proc/{own}/status")["Seccomp_filters"]) == before + 2 else None
+    return None
+
+
+def mapped(pid):
+    """Yields (name, bytes, flags) of each mapping."""
+    for line in pathlib.Path(f"/proc/{pid}/smaps").read_text().splitlines():
+        if found := re.match(r"([0-9a-f]+)-([0-9a-f]+) \S+ \S+ \S+ \S+ *(.*)", line):
+            name, size = found[3], int(found[2], 16) - int(found[1], 16)
+        elif line.startswith("VmFlags:"):
+            yield name, size, line.split()[1:]
+
+
+def check_host(pid, data):
+    for thread in threads_of(pid):
+        assert int(thread["Seccomp"]) == FILTERED and int(thread["NoNewPrivs"]) == 1, thread
+        for kind in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"):
+            assert int(thread[kind], 16) == 0, f"{kind} {thread[kind]}"
+    limits = limits_of(pid)
+    assert limits["Max core file size"] == ["0", "0"], limits["Max core file size"]
+    for kind in ("Max file size", "Max open files", "Max cpu time"):
+        assert "unlimited" not in limits[kind], f"{kind}: {limits[kind]}"
+    assert os.stat(f"/proc/{pid}/fd").st_uid == 0, "its user may look into it"
+    assert pathlib.Path(f"/proc/{pid}/environ").read_bytes() == b"", "it has an environment"
+    assert os.listdir(f"/proc/{pid}/root") == [], "its root has files"
+    usual = r"/dev/null|/dev/kvm|pipe:.*|/memfd:tars-snapshot.*|anon_inode:kvm-v(m|cpu).*"
+    open_ones = [os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")]
+    others = [name for name in open_ones if not re.fullmatch(usual, name)]
+    assert len(others) == 1, f"descriptors {others}"  # the folder, of which it sees no path
+    folder = os.stat(data)
+    ids = [os.stat(f"/proc/{pid}/fd/{fd}").st_ino for fd in os.listdir(f"/proc/{pid}/fd")]
+    assert folder.st_ino in ids, "the granted folder is not among them"
+
+
+def test_the_process_of_a_virtual_machine_stands_behind_its_walls():
+    with sleeper(["--isolate-host"]) as (tars, data):
+        check_host(wait_for(tars, find_host), data)
+
+
+def has_guest(pid):
+    """Its mapping of guest memory, which is larger than all others, once there is a processor."""
+    all_ones = list(mapped(pid))
+    has_processor = any("kvm-vcpu" in name for name, _, _ in all_ones)
+    return has_processor and [flags for name, size, flags in all_ones if size >= 2 << 30 and not name]
+
+
+def check_no_dump(pid):
+    for flags in wait_for(pid, has_guest):
+        assert "dd" in flags, f"guest memory would be in a dump: {flags}"
+    kept = [flags for name, _, flags in mapped(pid) if "memfd:tars-snapshot" in name]
+    assert all("dd" in flags for flags in kept), "what is sealed would be in a dump"
+
+
+def test_guest_memory_is_in_no_dump():
+    with sleeper([]) as (tars, _):
+        check_no_dump(tars)
+    with sleeper(["--isolate-host"]) as (tars, _):
+        host = wait_for(tars, find_host)
+        check_no_dump(host)
+        assert any("memfd:tars-snapshot" in name for name, _, _ in mapped(host))
 
 
 # ---- one wall without the others -----------------------------------------------------------------

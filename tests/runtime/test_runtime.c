@@ -332,6 +332,22 @@ static void every_runtime_has_its_row(void) {
     CHECK(runtime_profile_find("lax") == NULL);
 }
 
+static void only_those_with_a_host_of_their_own_isolate_it(void) {
+    runtime_image *image = NULL;
+    tars_error err;
+    runtime_source source = {.kind = RUNTIME_PROGRAM, .path = "x", .isolate_host = true};
+    fake = (fake_state){.next = TARS_OK};
+    CHECK_INT(runtime_open(&fake_row, &source, &image, &err), TARS_UNSUPPORTED);
+    CHECK(image == NULL && err.hint[0] != '\0');
+    for (size_t i = 0; i < runtime_row_count; i++) {
+        const runtime_row *row = &runtime_rows[i];
+        const runtime_functions *models = row->functions[RUNTIME_MODEL];
+        const runtime_functions *programs = row->functions[RUNTIME_PROGRAM];
+        CHECK(!models || !models->isolates_host);
+        CHECK(!programs || programs->isolates_host == (strcmp(row->name, "microvm") == 0));
+    }
+}
+
 static const check_test table[] = {
     {"steps follow the states", steps_follow_the_states},
     {"requests fit their image", requests_fit_their_image},
@@ -341,6 +357,8 @@ static const check_test table[] = {
     {"requests are accounted", requests_are_accounted},
     {"violations are counted by name", violations_are_counted_by_name},
     {"every runtime has its row", every_runtime_has_its_row},
+    {"only those with a host of their own isolate it",
+     only_those_with_a_host_of_their_own_isolate_it},
 };
 
 CHECK_MAIN(table)

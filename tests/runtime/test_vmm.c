@@ -1,5 +1,6 @@
 /* The bare machine under the micro-VM: calls reach the host, faults are told, time is kept, and
  * what is not mapped cannot be reached. Guests are a few bytes of machine code. */
+#include "platform/snapshot.h"
 #include "vmm_fixture.h"
 
 #include <stdio.h>
@@ -442,6 +443,49 @@ static void other_threads_end_it(void) {
     end(&b);
 }
 
+/* Whether the system leaves the page at an address out of memory dumps. */
+static bool is_in_no_dump(const void *address) {
+    char line[512];
+    bool inside = false;
+    FILE *maps = fopen("/proc/self/smaps", "r");
+    CHECK(maps);
+    while (maps && fgets(line, sizeof line, maps)) {
+        unsigned long long start, last;
+        if (sscanf(line, "%llx-%llx ", &start, &last) == 2) {
+            uint64_t at = (uint64_t)(uintptr_t)address;
+            inside = at >= start && at < last;
+        } else if (inside && strncmp(line, "VmFlags:", 8) == 0) {
+            fclose(maps);
+            return strstr(line, " dd ") != NULL;
+        }
+    }
+    if (maps) {
+        fclose(maps);
+    }
+    return false;
+}
+
+static void guest_memory_is_in_no_dump(void) {
+    static const uint8_t code[] = {0x0F, 0x05};
+    bench b;
+    if (begin(&b, code, sizeof code)) {
+        platform_snapshot snapshot;
+        void *copy = NULL;
+        tars_error err;
+        CHECK(is_in_no_dump(b.ram) && is_in_no_dump(b.ram + RAM_BYTES - 1));
+        CHECK(is_in_no_dump(b.pages.memory));
+        CHECK(!is_in_no_dump(&b));
+        CHECK_INT(platform_snapshot_begin(PAGE_BYTES, &snapshot, &err), TARS_OK);
+        CHECK_INT(platform_snapshot_put(&snapshot, 0, "guest", 5, &err), TARS_OK);
+        CHECK_INT(platform_snapshot_seal(&snapshot, &err), TARS_OK);
+        CHECK_INT(platform_snapshot_copy(&snapshot, &copy, &err), TARS_OK);
+        CHECK(is_in_no_dump(snapshot.bytes) && is_in_no_dump(copy));
+        platform_release(copy, PAGE_BYTES);
+        platform_snapshot_destroy(&snapshot);
+    }
+    end(&b);
+}
+
 static const check_test table[] = {
     {"calls reach the host", calls_reach_the_host},
     {"faults are told", faults_are_told},
@@ -455,5 +499,6 @@ static const check_test table[] = {
     {"instructions end with their program", instructions_end_with_their_program},
     {"loops are ended", loops_are_ended},
     {"other threads end it", other_threads_end_it},
+    {"guest memory is in no dump", guest_memory_is_in_no_dump},
 };
 CHECK_MAIN(table)

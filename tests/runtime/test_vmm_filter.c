@@ -4,7 +4,7 @@
 
 #if defined(__linux__) && defined(__x86_64__)
 
-#include "vmm_fixture.h"
+#include "forked_fixture.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -16,19 +16,9 @@
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-enum { MOST_HANDLES = 64, MOST_THREADS = 8, NO_FILTERS = 77 };
-
-/* The processes that begin below end with 0 or with the line of the check that failed, from 100 on
- * modulo 100. */
-#define REQUIRE(condition)                                                                         \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            _exit(100 + __LINE__ % 100);                                                           \
-        }                                                                                          \
-    } while (0)
+enum { MOST_HANDLES = 64, MOST_THREADS = 8 };
 
 static void give_up_rights(bool run_machines) {
     platform_hardening wanted = {
@@ -155,26 +145,6 @@ static void run_without_leave(void) {
     REQUIRE(begin(&b, call_and_loop, sizeof call_and_loop));
     give_up_rights(false);
     (void)b.vmm->run(b.processor, SECOND_NS, &e, &err); /* sets a clock: ends the process */
-}
-
-/* How a process ends that does this; false, and the test is skipped, where that cannot be tried. */
-static bool find_end(void (*function)(void), int *status) {
-    const vmm_functions *vmm;
-    if (!has_vmm(&vmm)) {
-        return false;
-    }
-    fflush(stdout);
-    pid_t process = fork();
-    if (process == 0) {
-        function();
-        _exit(0);
-    }
-    CHECK_INT(waitpid(process, status, 0), process);
-    if (WIFEXITED(*status) && WEXITSTATUS(*status) == NO_FILTERS) {
-        check_skip("no system-call filters here");
-        return false;
-    }
-    return true;
 }
 
 static void machines_run_on(void) {

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <linux/openat2.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -27,6 +28,14 @@ int beneath_os_open(int folder, const char *path, int flags, mode_t mode) {
 bool beneath_os_is_stored(int fd) {
     struct statfs s;
     return fstatfs(fd, &s) == 0 && s.f_type != PROC_SUPER_MAGIC;
+}
+
+/* What some C libraries do in its place needs /proc, which not every process sees. */
+int beneath_os_set_mode(int folder, const char *name, mode_t mode) {
+    enum { FCHMODAT2 = 452 /* since Linux 6.6 */ };
+    int result = (int)syscall(FCHMODAT2, folder, name, mode, AT_SYMLINK_NOFOLLOW);
+    return result == 0 || errno != ENOSYS ? result
+                                          : fchmodat(folder, name, mode, AT_SYMLINK_NOFOLLOW);
 }
 
 int beneath_os_allocate(int file, off_t offset, off_t length) {

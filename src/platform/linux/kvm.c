@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 enum { API_VERSION = 12 };
@@ -124,6 +125,9 @@ static tars_status kvm_map(vmm_machine *m, unsigned slot, uint64_t guest_address
                                                  .guest_phys_addr = guest_address,
                                                  .memory_size = size_bytes,
                                                  .userspace_addr = (uint64_t)(uintptr_t)host};
+    if (size_bytes > 0 && madvise(host, size_bytes, MADV_DONTDUMP) != 0) {
+        return kvm_fail(err, "cannot keep a guest's memory from dumps");
+    }
     return kvm_ioctl(m->vm, KVM_SET_USER_MEMORY_REGION, &region) == 0
                ? TARS_OK
                : kvm_fail(err, "cannot give memory to a virtual machine");

@@ -1,4 +1,5 @@
 #include "platform/linux/jail.h"
+#include "platform/linux/vmm_walls.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -19,6 +20,7 @@ enum {
     REMOVE_FILE = 1 << 5,
     MAKE_FOLDER = 1 << 7,
     MAKE_REGULAR = 1 << 8,
+    MAKE_LINK = 1 << 12,
     REFER = 1 << 13,
     TRUNCATE = 1 << 14,
     OF_FILES = EXECUTE | WRITE_FILE | READ_FILE | TRUNCATE,
@@ -71,29 +73,51 @@ static bool allow_grant(jail_plan *plan, int rules, const platform_jail_grant *g
     return done;
 }
 
-int jail_rules_make(jail_plan *plan) {
+/* ---- for the process of a virtual machine --------------------------------------------------- */
+
+int landlock_begin(uint64_t *handled) {
     long version = syscall(CALL_CREATE, NULL, 0, ASK_VERSION);
     const version_row *row = versions;
     if (version < 1) {
-        jail_miss(plan->shared, "Landlock", errno);
         return -1;
     }
     while (row->version > version) {
         row++;
     }
-    int rules = (int)syscall(CALL_CREATE, &row->handled, row->size_bytes, 0); /* close-on-exec */
+    *handled = row->handled.files;
+    return (int)syscall(CALL_CREATE, &row->handled, row->size_bytes, 0); /* close-on-exec */
+}
+
+bool landlock_allow_folder(int rules, int folder, bool writable, uint64_t handled) {
+    const uint64_t reading = READ_FILE | READ_FOLDER;
+    const uint64_t writing = (WRITING & ~(uint64_t)EXECUTE) | MAKE_LINK;
+    return allow(rules, folder, writable ? writing : reading, handled);
+}
+
+bool landlock_enter(int rules) {
+    bool done = syscall(CALL_RESTRICT, rules, 0) == 0;
+    int number = errno;
+    (void)close(rules);
+    errno = number;
+    return done;
+}
+
+/* ---- for a jail ---------------------------------------------------------------------------- */
+
+int jail_rules_make(jail_plan *plan) {
+    uint64_t handled = 0;
+    int rules = landlock_begin(&handled);
     if (rules < 0) {
         jail_miss(plan->shared, "Landlock", errno);
         return -1;
     }
     const platform_jail_options *options = plan->options;
     for (size_t i = 0; i < options->n_grants; i++) {
-        if (!allow_grant(plan, rules, &options->grants[i], row->handled.files)) {
+        if (!allow_grant(plan, rules, &options->grants[i], handled)) {
             jail_give_up(plan->shared, options->grants[i].host, errno);
         }
     }
-    if (plan->program >= 0 &&
-        !allow(rules, plan->program, EXECUTE | READ_FILE, row->handled.files)) {
+    if (plan->program >= 0 && !allow(rules, plan->program, EXECUTE | READ_FILE, handled)) {
         jail_give_up(plan->shared, "allowing the program's own file", errno);
     }
     return rules;

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { PAGE_BYTES = 4096, MAX_KEPT_BYTES = 8 << 20, MAX_REGIONS = 256 };
@@ -55,16 +56,47 @@ tars_status platform_snapshot_put(const platform_snapshot *snapshot, size_t offs
     return TARS_OK;
 }
 
+/* What guests made is in no memory dump of this process. */
+static bool keep_from_dumps(void *bytes, size_t size_bytes) {
+    if (bytes == MAP_FAILED || madvise(bytes, size_bytes, MADV_DONTDUMP) == 0) {
+        return bytes != MAP_FAILED;
+    }
+    int number = errno;
+    (void)munmap(bytes, size_bytes);
+    errno = number;
+    return false;
+}
+
 tars_status platform_snapshot_seal(platform_snapshot *snapshot, tars_error *err) {
     const int all = F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL;
     void *bytes =
         fcntl((int)snapshot->handle, F_ADD_SEALS, all) == 0
             ? mmap(NULL, snapshot->size_bytes, PROT_READ, MAP_SHARED, (int)snapshot->handle, 0)
             : (void *)MAP_FAILED;
-    if (bytes == MAP_FAILED) {
+    if (!keep_from_dumps(bytes, snapshot->size_bytes)) {
         return platform_fail(err, errno, NULL, "cannot seal a snapshot");
     }
     snapshot->bytes = bytes;
+    return TARS_OK;
+}
+
+tars_status platform_snapshot_adopt(platform_handle handle, platform_snapshot *out,
+                                    tars_error *err) {
+    const int needed = F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK;
+    struct stat info;
+    *out = (platform_snapshot){.handle = PLATFORM_NO_HANDLE};
+    int seals = fcntl((int)handle, F_GET_SEALS);
+    if (seals < 0 || (seals & needed) != needed || fstat((int)handle, &info) != 0 ||
+        info.st_size <= 0) {
+        return error_set(err, TARS_MALFORMED, "descriptor %d is no snapshot that was sealed",
+                         (int)handle);
+    }
+    size_t size_bytes = (size_t)info.st_size;
+    void *bytes = mmap(NULL, size_bytes, PROT_READ, MAP_SHARED, (int)handle, 0);
+    if (!keep_from_dumps(bytes, size_bytes)) {
+        return platform_fail(err, errno, NULL, "cannot map a snapshot of %zu bytes", size_bytes);
+    }
+    *out = (platform_snapshot){.handle = handle, .size_bytes = size_bytes, .bytes = bytes};
     return TARS_OK;
 }
 
@@ -81,7 +113,7 @@ void platform_snapshot_destroy(platform_snapshot *snapshot) {
 tars_status platform_snapshot_copy(const platform_snapshot *snapshot, void **out, tars_error *err) {
     void *copy = mmap(NULL, snapshot->size_bytes, PROT_READ | PROT_WRITE,
                       MAP_PRIVATE | MAP_NORESERVE, (int)snapshot->handle, 0);
-    *out = copy == MAP_FAILED ? NULL : copy;
+    *out = keep_from_dumps(copy, snapshot->size_bytes) ? copy : NULL;
     return *out ? TARS_OK : platform_fail(err, errno, NULL, "cannot map a copy of a snapshot");
 }
 

@@ -1,6 +1,8 @@
 #include "platform/posix/beneath.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
 
 int beneath_os_open(int folder, const char *path, int flags, mode_t mode) {
     (void)folder;
@@ -14,6 +16,10 @@ int beneath_os_open(int folder, const char *path, int flags, mode_t mode) {
 bool beneath_os_is_stored(int fd) {
     (void)fd;
     return true;
+}
+
+int beneath_os_set_mode(int folder, const char *name, mode_t mode) {
+    return fchmodat(folder, name, mode, AT_SYMLINK_NOFOLLOW);
 }
 
 int beneath_os_allocate(int file, off_t offset, off_t length) {

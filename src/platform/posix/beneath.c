@@ -363,8 +363,7 @@ static platform_fault set_mode_at(int folder, const beneath_place *place, uint32
         return entry.kind == PLATFORM_KIND_LINK ? PLATFORM_FAULT_UNSUPPORTED : PLATFORM_FAULT_KIND;
     }
     /* a link that was put there meanwhile is not followed */
-    return fault_of(
-        fchmodat(place->folder, place->name, (mode_t)(mode & 0777), AT_SYMLINK_NOFOLLOW));
+    return fault_of(beneath_os_set_mode(place->folder, place->name, (mode_t)(mode & 0777)));
 }
 
 platform_fault platform_beneath_set_mode(platform_handle folder, const char *path, bool follow,

@@ -40,6 +40,8 @@ void beneath_release(beneath_place *place);
 int beneath_os_open(int folder, const char *path, int flags, mode_t mode);
 /* False for what only looks like a file: by /proc a guest would reach this process's memory. */
 bool beneath_os_is_stored(int fd);
+/* As fchmodat that follows no link; -1 and errno. */
+int beneath_os_set_mode(int folder, const char *name, mode_t mode);
 /* 0 or an errno. */
 int beneath_os_allocate(int file, off_t offset, off_t length);
 

@@ -11,7 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { MAX_CHILD_NUMBER = 64, MAX_MAPPED = 32 };
+enum { MAX_CHILD_NUMBER = 64, MAX_MAPPED = 40 };
 
 /* Everything the child needs, made before fork: behind it only async-signal-safe calls may run. */
 typedef struct child_plan {

@@ -25,6 +25,13 @@ tars_status platform_snapshot_seal(platform_snapshot *snapshot, tars_error *err)
     return not_here(err);
 }
 
+tars_status platform_snapshot_adopt(platform_handle handle, platform_snapshot *out,
+                                    tars_error *err) {
+    (void)handle;
+    *out = (platform_snapshot){.handle = PLATFORM_NO_HANDLE};
+    return not_here(err);
+}
+
 void platform_snapshot_destroy(platform_snapshot *snapshot) {
     (void)snapshot; /* there is none */
 }

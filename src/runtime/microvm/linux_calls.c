@@ -83,7 +83,9 @@ static tars_status open_mount(linux_context *context, const linux_folder *folder
     size_t length = strlen(folder->guest);
     length -= folder->guest[length - 1] == '/' ? 1 : 0;
     *m = (linux_mount){.guest = folder->guest, .length = length, .writable = folder->writable};
-    tars_status status = platform_beneath_root(folder->host, &m->handle, err);
+    m->handle = folder->handle;
+    tars_status status =
+        folder->host ? platform_beneath_root(folder->host, &m->handle, err) : TARS_OK;
     context->n_mounts += status == TARS_OK ? 1 : 0;
     return status;
 }

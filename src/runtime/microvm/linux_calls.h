@@ -36,7 +36,8 @@ enum {
 
 /* A folder that the guest finds at a path. */
 typedef struct linux_folder {
-    const char *host;
+    const char *host;       /* NULL: the folder is open, and the context takes its handle over */
+    platform_handle handle; /* without `host` */
     const char *guest; /* absolute */
     bool writable;
 } linux_folder;

@@ -125,10 +125,7 @@ static tars_status start(machine *m, const machine_program *program, tars_error 
     uint64_t entry = 0;
     uint64_t stack_pointer = 0;
     machine_thread *first = &m->threads[0];
-    tars_status status = load(m, program, &entry, &stack_pointer, err);
-    if (status == TARS_OK) {
-        status = m->vmm->create(&m->vm, err);
-    }
+    tars_status status = m->vmm->create(&m->vm, err);
     if (status == TARS_OK) {
         status = m->vmm->map(m->vm, SLOT_RAM, 0, m->ram, (size_t)m->ram_bytes, false, err);
     }
@@ -137,6 +134,12 @@ static tars_status start(machine *m, const machine_program *program, tars_error 
     }
     if (status == TARS_OK) {
         status = machine_add_processor(m, 0, err);
+    }
+    if (status == TARS_OK && m->limits->made) {
+        status = m->limits->made(m->limits->user, err);
+    }
+    if (status == TARS_OK) {
+        status = load(m, program, &entry, &stack_pointer, err);
     }
     if (status == TARS_OK) {
         status = m->vmm->start(first->processor, &first->tables, entry, stack_pointer, err);

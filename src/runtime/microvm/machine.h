@@ -10,6 +10,10 @@ typedef struct machine_limits {
     uint64_t memory_bytes; /* of pages that the program can use */
     uint64_t stack_bytes;
     uint64_t deadline_ns; /* platform_clock_ns(); 0: none */
+    /* Called once the machine is made, before the program is looked at; not OK ends the run with
+     * that. May be NULL. */
+    tars_status (*made)(void *user, tars_error *err);
+    void *user;
 } machine_limits;
 
 typedef struct machine_program {

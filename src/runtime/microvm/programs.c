@@ -1,7 +1,9 @@
 #include "runtime/microvm/programs.h"
 
 #include "base/text.h"
+#include "platform/snapshot.h"
 #include "platform/vmm.h"
+#include "runtime/microvm/host_process.h"
 #include "runtime/microvm/machine.h"
 
 #include <stdlib.h>
@@ -13,6 +15,8 @@ typedef struct microvm_image {
     char *bytes;
     size_t length;
     char name[PLATFORM_PATH_BYTES];
+    bool isolate_host;
+    platform_snapshot shared; /* its bytes, with isolate_host */
 } microvm_image;
 
 typedef struct microvm_instance {
@@ -31,6 +35,7 @@ tars_status microvm_probe(tars_error *err) {
 
 static void microvm_close(void *image) {
     microvm_image *i = image;
+    platform_snapshot_destroy(&i->shared);
     free(i->bytes);
     free(i);
 }
@@ -51,16 +56,33 @@ static tars_status read_program(const runtime_source *source, microvm_image *i, 
     return TARS_OK;
 }
 
+/* For the processes that run it. */
+static tars_status share(microvm_image *i, tars_error *err) {
+    tars_status status = platform_snapshot_begin(i->length, &i->shared, err);
+    if (status == TARS_OK) {
+        status = platform_snapshot_put(&i->shared, 0, i->bytes, i->length, err);
+    }
+    if (status == TARS_OK) {
+        status = platform_snapshot_seal(&i->shared, err);
+    }
+    return status;
+}
+
 static tars_status microvm_open(const runtime_source *source, void **image, tars_error *err) {
     microvm_image *i = calloc(1, sizeof *i);
     if (!i) {
         return error_set(err, TARS_OUT_OF_MEMORY, "no memory for an image");
     }
+    i->shared.handle = PLATFORM_NO_HANDLE;
+    i->isolate_host = source->isolate_host;
     tars_status status = read_program(source, i, err);
     if (status == TARS_OK) {
         machine_program program = {
             .bytes = (const uint8_t *)i->bytes, .length = i->length, .name = i->name};
         status = machine_check(&program, err);
+    }
+    if (status == TARS_OK && i->isolate_host) {
+        status = share(i, err);
     }
     if (status != TARS_OK) {
         microvm_close(i);
@@ -170,16 +192,13 @@ static tars_status take_result(const machine_result *result, linux_context *cont
 
 /* ---- running ----------------------------------------------------------------------------- */
 
-static tars_status run(const microvm_instance *i, const machine_program *program,
-                       linux_options *options, runtime_outcome *out, tars_error *err) {
+tars_status microvm_run(const machine_program *program, const machine_limits *limits,
+                        linux_options *options, runtime_outcome *out, tars_error *err) {
     uint64_t begin_ns = platform_clock_ns();
     uint64_t cpu_ns = platform_thread_cpu_ns();
-    machine_limits limits = {.memory_bytes = i->limits.memory_bytes,
-                             .stack_bytes = i->limits.stack_bytes,
-                             .deadline_ns = begin_ns + i->limits.timeout_ms * 1000000};
     machine_result result;
     linux_context *context = NULL;
-    tars_status status = machine_run(program, &limits, options, &context, &result, err);
+    tars_status status = machine_run(program, limits, options, &context, &result, err);
     out->usage.wall_ns = platform_clock_ns() - begin_ns;
     out->usage.cpu_ns = platform_thread_cpu_ns() - cpu_ns + result.others_cpu_ns;
     out->usage.start_ns = result.start_ns;
@@ -208,10 +227,33 @@ static uint32_t count_processors(uint32_t n_threads) {
     return there < most ? there : most;
 }
 
+static tars_status run_apart(const microvm_instance *i, const runtime_request *request,
+                             const runtime_control *control, runtime_outcome *out,
+                             tars_error *err) {
+    host_start start = {.request = {.memory_bytes = i->limits.memory_bytes,
+                                    .stack_bytes = i->limits.stack_bytes,
+                                    .output_bytes = i->limits.output_bytes,
+                                    .file_bytes = i->limits.file_bytes,
+                                    .timeout_ms = i->limits.timeout_ms,
+                                    .clock_resolution_ns = i->profile->clock_resolution_ns,
+                                    .n_files = i->limits.n_files,
+                                    .n_threads = count_threads(i),
+                                    .n_processors = count_processors(count_threads(i)),
+                                    .file_calls = i->profile->file_calls},
+                        .image = &i->image->shared,
+                        .image_bytes = i->image->length,
+                        .name = i->image->name,
+                        .asked = request};
+    return host_process_run(&start, control, out, err);
+}
+
 static tars_status microvm_poll(void *instance, const runtime_request *request,
                                 const runtime_control *control, runtime_outcome *out,
                                 tars_error *err) {
     const microvm_instance *i = instance;
+    if (i->image->isolate_host) {
+        return run_apart(i, request, control, out, err);
+    }
     linux_folder folders[RUNTIME_MAX_FOLDERS];
     for (size_t f = 0; f < request->n_folders; f++) {
         folders[f] = (linux_folder){.host = request->folders[f].host,
@@ -235,7 +277,10 @@ static tars_status microvm_poll(void *instance, const runtime_request *request,
                                .name = i->image->name,
                                .arguments = request->arguments,
                                .environment = request->environment};
-    return run(i, &program, &options, out, err);
+    machine_limits limits = {.memory_bytes = i->limits.memory_bytes,
+                             .stack_bytes = i->limits.stack_bytes,
+                             .deadline_ns = platform_clock_ns() + i->limits.timeout_ms * 1000000};
+    return microvm_run(&program, &limits, &options, out, err);
 }
 
 /* Each request is a machine of its own: nothing of it is left. */
@@ -253,6 +298,7 @@ const runtime_functions microvm_programs = {
                  .stack_bytes = 1 << 20,
                  .n_files = 64,
                  .n_threads = 16},
+    .isolates_host = true,
     .open = microvm_open,
     .close = microvm_close,
     .spawn = microvm_spawn,
