@@ -20,6 +20,14 @@ extern "C" {
 typedef struct tars_context tars_context;
 typedef struct tars_model tars_model;
 
+/* What becomes of the audit log in the store's folder (audit/): denials, imports, removals and uses
+ * of the signing key are recorded there, and tars audit verify proves it. */
+typedef enum tars_audit {
+    TARS_AUDIT_ON = 0,  /* what cannot be recorded is told to `log` and done all the same */
+    TARS_AUDIT_OFF,     /* nothing is recorded */
+    TARS_AUDIT_REQUIRED /* what cannot be recorded is not done, or not given out */
+} tars_audit;
+
 /* Every options struct starts with its size so that it can grow; fill it with the *_DEFAULTS
  * initialiser or zero it and set size_bytes. Zero and NULL mean the default. */
 typedef struct tars_context_options {
@@ -31,6 +39,7 @@ typedef struct tars_context_options {
     void (*log)(void *user, int level, const char *line);
     void *log_user;
     bool no_wasm; /* the runtime wasm is unavailable, whatever a request asks for */
+    tars_audit audit;
 } tars_context_options;
 #define TARS_CONTEXT_OPTIONS_DEFAULTS {.size_bytes = sizeof(tars_context_options)}
 

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LOG_LINE_BYTES = 1024 };
+enum { CONTEXT_LINE_BYTES = 1024 };
 
 /* Options may come from a caller built against an older, smaller struct. */
 static tars_context_options read_options(const tars_context_options *options) {
@@ -54,6 +54,17 @@ static tars_status set_program(tars_context *context, const char *program, tars_
     return TARS_OK;
 }
 
+static tars_status set_audit(tars_context *context, tars_audit wanted, tars_error *err) {
+    audit_options options = {.home = context->home,
+                             .sync = AUDIT_SYNC_CHECKPOINT,
+                             .refuses = wanted == TARS_AUDIT_REQUIRED};
+    if (wanted == TARS_AUDIT_OFF) {
+        return TARS_OK;
+    }
+    context->owns_audit = true;
+    return audit_open(&options, &context->audit, err);
+}
+
 tars_status tars_context_create(const tars_context_options *options, tars_context **out,
                                 tars_error *err) {
     tars_error own_error;
@@ -75,6 +86,9 @@ tars_status tars_context_create(const tars_context_options *options, tars_contex
     if (status == TARS_OK) {
         status = set_program(context, own.program_path, err);
     }
+    if (status == TARS_OK) {
+        status = set_audit(context, own.audit, err);
+    }
     if (status != TARS_OK) {
         free(context);
         return status;
@@ -84,14 +98,35 @@ tars_status tars_context_create(const tars_context_options *options, tars_contex
 }
 
 void tars_context_destroy(tars_context *context) {
+    if (context && context->owns_audit) {
+        audit_close(context->audit);
+    }
     free(context);
+}
+
+void context_use_audit(tars_context *context, audit_log *log) {
+    if (context->owns_audit) {
+        audit_close(context->audit);
+    }
+    context->audit = log;
+    context->owns_audit = false;
+}
+
+tars_status context_audit(const tars_context *context, const audit_event *event, tars_error *err) {
+    tars_error why;
+    uint64_t before = audit_lost(context->audit, NULL);
+    tars_status status = audit_write(context->audit, event, err);
+    if (context->owns_audit && audit_lost(context->audit, &why) > before) {
+        context_log(context, CONTEXT_LOG_WARNING, "the audit log lacks a record: %s", why.message);
+    }
+    return status;
 }
 
 void context_log(const tars_context *context, int level, const char *format, ...) {
     if (!context->log) {
         return;
     }
-    char line[LOG_LINE_BYTES];
+    char line[CONTEXT_LINE_BYTES];
     text_buffer text;
     text_init(&text, line, sizeof line);
     va_list arguments;

@@ -73,17 +73,18 @@ static tars_status serve_once(runtime_image *image, const runtime_limits *limits
 }
 
 /* The image that is kept with the model, made when it is first asked for: for any request. */
-static tars_status kept_image(tars_job *job, runtime_source *source, runtime_image **out,
+static tars_status kept_image(tars_job *job, const runtime_source *wanted, runtime_image **out,
                               tars_error *err) {
     const tars_model *m = job->request->model;
     const runtime_functions *f = functions_of(job);
     runtime_limits most = {.memory_bytes = f->most_memory(m->mapping.size_bytes),
                            .n_threads = f->most_threads};
     tars_status status = TARS_OK;
-    source->limits = &most;
+    runtime_source source = *wanted;
+    source.limits = &most;
     platform_mutex_lock(&m->images->lock);
     if (!m->images->image) {
-        status = runtime_open(job->runtime, source, &m->images->image, err);
+        status = runtime_open(job->runtime, &source, &m->images->image, err);
         m->images->row = job->runtime;
     }
     *out = m->images->image;
@@ -91,10 +92,38 @@ static tars_status kept_image(tars_job *job, runtime_source *source, runtime_ima
     return status;
 }
 
+/* Under the engine's lock; what cannot be recorded is counted. */
+static void record_signing(void *user, const uint8_t key[SHA256_DIGEST_BYTES]) {
+    const tars_context *context = user;
+    char hex[SHA256_HEX_BYTES];
+    const log_field fields[] = {{"purpose", "compiled code", 0}};
+    audit_event event = {
+        .kind = AUDIT_KEY_USED, .subject = hex, .attributes = fields, .n_attributes = 1};
+    sha256_hex(key, hex);
+    (void)context_audit(context, &event, NULL);
+}
+
+static void tell_trouble(const tars_context *context, const code_store *store) {
+    const log_field fields[] = {{"reason", store->trouble, 0}};
+    audit_event event = {.kind = AUDIT_TAMPER,
+                         .action = "blocked",
+                         .subject = "compiled code",
+                         .attributes = fields,
+                         .n_attributes = 1};
+    if (store->trouble[0] != '\0') {
+        context_log(context, CONTEXT_LOG_WARNING, "the guest was compiled anew, or is not kept: %s",
+                    store->trouble);
+    }
+    if (store->is_tampered) {
+        (void)context_audit(context, &event, NULL);
+    }
+}
+
 tars_status job_serve(tars_job *job, uint64_t memory_bytes, guest_client *client,
                       uint64_t *start_ns, tars_error *err) {
     const tars_model *m = job->request->model;
-    code_store store = {.home = job->context->home};
+    tars_context *context = job->context;
+    code_store store = {.home = context->home, .signs = record_signing, .user = context};
     wasm_artifacts artifacts = code_store_artifacts(&store);
     runtime_model what = {.mapping = &m->mapping,
                           .engine = &m->engine,
@@ -118,9 +147,6 @@ tars_status job_serve(tars_job *job, uint64_t memory_bytes, guest_client *client
     if (!is_kept) {
         runtime_close(image);
     }
-    if (store.trouble[0] != '\0') {
-        context_log(job->context, CONTEXT_LOG_WARNING,
-                    "the guest was compiled anew, or is not kept: %s", store.trouble);
-    }
+    tell_trouble(context, &store);
     return status;
 }

@@ -47,6 +47,56 @@ static void log_imported(const tars_context *context, const tars_model_entry *en
                 entry->architecture, entry->quantization, (unsigned long long)entry->packed_bytes);
 }
 
+/* ---- records --------------------------------------------------------------------------- */
+
+static tars_status record_begin(const tars_context *context, const char *what, const char *subject,
+                                tars_error *err) {
+    const log_field fields[] = {{"work", what, 0}};
+    audit_event event = {
+        .kind = AUDIT_RUN_STARTED, .subject = subject, .attributes = fields, .n_attributes = 1};
+    return audit_refuses(context->audit) ? context_audit(context, &event, err) : TARS_OK;
+}
+
+/* A model that came, or that was refused. */
+static tars_status record_import(const tars_context *context, const char *from, tars_status status,
+                                 const tars_model_entry *entry, tars_error *err) {
+    const log_field refused[] = {{"reason", err->message, 0}};
+    const log_field came[] = {{"source", from, 0},
+                              {"sha256", entry->sha256, 0},
+                              {"packed_sha256", entry->packed_sha256, 0},
+                              {"packed_bytes", NULL, entry->packed_bytes}};
+    audit_event event = {.kind = AUDIT_MODEL_IMPORTED,
+                         .subject = entry->name,
+                         .attributes = came,
+                         .n_attributes = sizeof came / sizeof came[0]};
+    if (status == TARS_DENIED || status == TARS_MISMATCH) {
+        event = (audit_event){.kind = status == TARS_DENIED ? AUDIT_DENIED : AUDIT_TAMPER,
+                              .action = "blocked",
+                              .subject = from,
+                              .attributes = refused,
+                              .n_attributes = 1};
+    } else if (status != TARS_OK) {
+        return status;
+    }
+    tars_error own = {.status = TARS_OK};
+    tars_status recorded = context_audit(context, &event, &own);
+    if (recorded != TARS_OK) {
+        *err = own;
+        return recorded;
+    }
+    return status;
+}
+
+static tars_status record_removal(const tars_context *context, const store_entry *entry,
+                                  tars_error *err) {
+    const log_field fields[] = {{"sha256", entry->model.sha256, 0}};
+    audit_event event = {.kind = AUDIT_MODEL_REMOVED,
+                         .subject = entry->model.name,
+                         .attributes = fields,
+                         .n_attributes = 1};
+    return context_audit(context, &event, err);
+}
+
 tars_status tars_model_import(tars_context *context, const char *path,
                               const tars_import_options *options, tars_model_entry *out,
                               tars_error *err) {
@@ -57,8 +107,12 @@ tars_status tars_model_import(tars_context *context, const char *path,
         return status;
     }
     importer_options own = importer_options_of(context, options);
-    tars_model_entry entry;
-    status = importer_run(path, &own, &entry, err);
+    tars_model_entry entry = {.name = ""};
+    status = record_begin(context, "import", path, err);
+    if (status == TARS_OK) {
+        status = importer_run(path, &own, &entry, err);
+        status = record_import(context, path, status, &entry, err);
+    }
     if (status == TARS_OK) {
         log_imported(context, &entry);
         if (out) {
@@ -82,8 +136,12 @@ tars_status tars_model_pull(tars_context *context, const char *what,
         .offline = context->offline,
         .max_bytes = read_options(options).max_bytes,
     };
-    tars_model_entry entry;
-    status = pull_run(what, &own, &entry, err);
+    tars_model_entry entry = {.name = ""};
+    status = record_begin(context, "pull", what, err);
+    if (status == TARS_OK) {
+        status = pull_run(what, &own, &entry, err);
+        status = record_import(context, what, status, &entry, err);
+    }
     if (status == TARS_OK) {
         log_imported(context, &entry);
         if (out) {
@@ -147,11 +205,14 @@ tars_status tars_model_remove(tars_context *context, const char *name, tars_erro
         store_close(s);
     }
     if (status == TARS_OK) {
+        status = record_begin(context, "rm", name, err);
+    }
+    if (status == TARS_OK) {
         status = store_open(context->home, STORE_WRITE, &s, err);
     }
     if (status == TARS_OK) {
         status = store_remove(s, name, err);
         store_close(s);
     }
-    return status;
+    return status == TARS_OK ? record_removal(context, &entry, err) : status;
 }

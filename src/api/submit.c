@@ -75,6 +75,25 @@ static bool is_text(const char *found, const char *expected) {
     return found && strcmp(found, expected) == 0;
 }
 
+static tars_status refuse_floor(const tars_context *context, const runtime_row *row,
+                                const char *floor, tars_error *err) {
+    const log_field fields[] = {{"reason", "the runtime is below the isolation asked for", 0},
+                                {"isolation", floor, 0}};
+    audit_event event = {.kind = AUDIT_DENIED,
+                         .action = "blocked",
+                         .subject = "request",
+                         .runtime = row->name,
+                         .attributes = fields,
+                         .n_attributes = sizeof fields / sizeof fields[0]};
+    tars_status status = context_audit(context, &event, err);
+    if (status != TARS_OK) {
+        return status;
+    }
+    error_set(err, TARS_UNAVAILABLE, "runtime %s does not give isolation %s", row->name, floor);
+    error_hint(err, "leave out --runtime: the isolation decides then");
+    return TARS_UNAVAILABLE;
+}
+
 /* The runtime that is asked for, or the first whose isolation is enough. */
 static tars_status choose_runtime(const tars_context *context, const tars_policy *p,
                                   const runtime_row **out, tars_error *err) {
@@ -101,10 +120,7 @@ static tars_status choose_runtime(const tars_context *context, const tars_policy
         return TARS_USAGE;
     }
     if (row->isolation < floor) {
-        error_set(err, TARS_UNAVAILABLE, "runtime %s does not give isolation %s", row->name,
-                  p->isolation);
-        error_hint(err, "leave out --runtime: the isolation decides then");
-        return TARS_UNAVAILABLE;
+        return refuse_floor(context, row, p->isolation, err);
     }
     if (context->no_wasm && is_text(row->name, "wasm")) {
         error_set(err, TARS_UNAVAILABLE, "runtime wasm is unavailable: by configuration");

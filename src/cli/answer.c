@@ -1,6 +1,7 @@
 #include "cli/answer.h"
 
 #include "api/context.h"
+#include "cli/auditing.h"
 #include "cli/number_text.h"
 #include "cli/report.h"
 #include "store/receipt.h"
@@ -78,6 +79,19 @@ void answer_summarize(const answer *a) {
     report_note(a->session->cli, "%s", memory);
 }
 
+/* Before it signs. */
+static tars_status record_signing(const client *session, const keys *signer, const char *path,
+                                  tars_error *err) {
+    audit_log *log = session->context->audit;
+    const log_field fields[] = {{"purpose", "receipt", 0}, {"file", path, 0}};
+    tars_status status = TARS_OK;
+    if (keys_is_new(signer)) {
+        status = auditing_event(log, AUDIT_KEY_CREATED, keys_id(signer), NULL, 0, err);
+    }
+    return status == TARS_OK ? auditing_event(log, AUDIT_KEY_USED, keys_id(signer), fields, 2, err)
+                             : status;
+}
+
 tars_status answer_write_receipt(const answer *a, const tars_request *request, const char *path,
                                  tars_error *err) {
     receipt record;
@@ -89,7 +103,10 @@ tars_status answer_write_receipt(const answer *a, const tars_request *request, c
     keys *signer = NULL;
     status = keys_open(a->session->context->home, &signer, err);
     if (status == TARS_OK) {
-        status = receipt_write(&record, signer, path, err);
+        status = record_signing(a->session, signer, path, err);
+        if (status == TARS_OK) {
+            status = receipt_write(&record, signer, path, err);
+        }
         keys_close(signer);
     }
     return status;

@@ -47,7 +47,11 @@ tars_status client_open(client *self, cli *c, tars_error *err) {
     options.log = log_line;
     options.log_user = c;
     options.no_wasm = !config_bool_or(values, "deployment.wasm.enabled", true);
+    options.audit = TARS_AUDIT_OFF;
     status = tars_context_create(&options, &self->context, err);
+    if (status == TARS_OK) {
+        context_use_audit(self->context, configuration_audit(c));
+    }
     if (status == TARS_OK) {
         status = platform_guard_install(err);
     }

@@ -1,6 +1,8 @@
 #include "cli/configuration.h"
 
+#include "cli/auditing.h"
 #include "cli/report.h"
+#include "store/files.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -13,6 +15,7 @@ struct configuration {
     log_file *log; /* NULL: standard error alone */
     log_level level;
     atomic_bool is_broken; /* that was told */
+    auditing audit;
 };
 
 tars_status configuration_load(const cli *c, config_diagnostics *problems, config **out,
@@ -36,6 +39,7 @@ static void tell_warnings(const cli *c, const config_diagnostics *problems) {
 
 static void configuration_free(struct configuration *own) {
     log_file_close(own->log);
+    auditing_close(&own->audit);
     config_destroy(own->values);
     free(own);
 }
@@ -62,6 +66,9 @@ static tars_status read_all(const cli *c, struct configuration *own, tars_error 
     if (status == TARS_OK) {
         tell_warnings(c, &problems);
         status = open_log(own, err);
+    }
+    if (status == TARS_OK) {
+        status = auditing_open(c, own->values, &own->audit, err);
     }
     diagnostics_free(&problems);
     return status;
@@ -90,9 +97,14 @@ tars_status configuration_get(cli *c, const config **out, tars_error *err) {
 
 void configuration_end(cli *c) {
     if (c->configuration) {
+        auditing_tell_lost(c, &c->configuration->audit);
         configuration_free(c->configuration);
         c->configuration = NULL;
     }
+}
+
+audit_log *configuration_audit(const cli *c) {
+    return c->configuration ? c->configuration->audit.log : NULL;
 }
 
 bool configuration_logs(const cli *c, log_level level) {
@@ -109,6 +121,11 @@ void configuration_log(const cli *c, log_level level, const char *message, const
         !atomic_exchange(&own->is_broken, true)) {
         report_note(c, "the log %s is incomplete: %s", err.where, err.message);
     }
+}
+
+tars_status configuration_home(const cli *c, char out[PLATFORM_PATH_BYTES], tars_error *err) {
+    return c->globals.home ? files_copy_path(out, c->globals.home, err)
+                           : platform_data_path(out, PLATFORM_PATH_BYTES, err);
 }
 
 bool configuration_says(const config *values, const char *path) {

@@ -1,18 +1,9 @@
 #include "cli/exec_source.h"
 
-#include "cli/report.h"
+#include "cli/configuration.h"
 #include "store/files.h"
 
 #include <string.h>
-
-static tars_status copy_path(const char *from, char *to, tars_error *err) {
-    size_t length = strlen(from);
-    if (length >= PLATFORM_PATH_BYTES) {
-        return error_set(err, TARS_USAGE, "a path of %zu bytes is too long", length);
-    }
-    memcpy(to, from, length + 1);
-    return TARS_OK;
-}
 
 /* As for models: what has a slash or is a file here is a path. */
 static bool is_name(const char *runtime, const char *argument) {
@@ -42,15 +33,15 @@ static tars_status begin_module(exec_source *s, const char *name, tars_error *er
 tars_status exec_source_open(const cli *c, const char *runtime, const wasm_settings *settings,
                              const char *argument, exec_source *out, tars_error *err) {
     *out = (exec_source){0};
-    tars_status status = c->globals.home ? copy_path(c->globals.home, out->home, err)
-                                         : platform_data_path(out->home, sizeof out->home, err);
+    tars_status status = configuration_home(c, out->home, err);
     if (status == TARS_OK) {
         status = is_name(runtime, argument) ? begin_module(out, argument, err)
-                                            : copy_path(argument, out->path, err);
+                                            : files_copy_path(out->path, argument, err);
     }
     if (status == TARS_OK) {
-        status = module_code_artifacts(out->home, out->is_module ? out->module.entry.sha256 : NULL,
-                                       settings, &out->code, &out->artifacts, err);
+        status =
+            module_code_artifacts(c, out->home, out->is_module ? out->module.entry.sha256 : NULL,
+                                  settings, &out->code, &out->artifacts, err);
     }
     return status;
 }

@@ -1,5 +1,6 @@
 #include "cli/module_code.h"
 
+#include "cli/configuration.h"
 #include "cli/report.h"
 #include "store/modules.h"
 
@@ -28,11 +29,22 @@ static void save(void *user, const uint8_t key[SHA256_DIGEST_BYTES], const void 
     code->kept.save(code->kept.user, key, bytes, length);
 }
 
-tars_status module_code_artifacts(const char *home, const char *sha256,
+static void record_signing(void *user, const uint8_t key[SHA256_DIGEST_BYTES]) {
+    const module_code *code = user;
+    const log_field fields[] = {{"purpose", "compiled code", 0}};
+    char hex[SHA256_HEX_BYTES];
+    sha256_hex(key, hex);
+    (void)auditing_event(code->audit, AUDIT_KEY_USED, hex, fields, 1, NULL);
+}
+
+tars_status module_code_artifacts(const cli *c, const char *home, const char *sha256,
                                   const wasm_settings *settings, module_code *out,
                                   wasm_artifacts *artifacts, tars_error *err) {
     *out = (module_code){
         .store = {.home = home, .folder = settings->code_folder, .is_off = !settings->keeps_code}};
+    out->audit = configuration_audit(c);
+    out->store.signs = record_signing;
+    out->store.user = out;
     out->kept = code_store_artifacts(&out->store);
     if (sha256) {
         memcpy(out->sha256, sha256, sizeof out->sha256);
@@ -46,5 +58,9 @@ void module_code_tell(const cli *c, const module_code *code) {
     if (code->store.trouble[0] != '\0') {
         report_note(c, "the module was compiled anew, or its code is not kept: %s",
                     code->store.trouble);
+    }
+    if (code->store.is_tampered) {
+        const log_field fields[] = {{"reason", code->store.trouble, 0}};
+        (void)auditing_event(code->audit, AUDIT_TAMPER, "compiled code", fields, 1, NULL);
     }
 }

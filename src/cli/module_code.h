@@ -4,12 +4,13 @@
 #ifndef CLI_MODULE_CODE_H
 #define CLI_MODULE_CODE_H
 
-#include "cli/verb.h"
+#include "cli/auditing.h"
 #include "cli/wasm_settings.h"
 #include "store/code_store.h"
 
 typedef struct module_code {
     code_store store;
+    audit_log *audit;
     wasm_artifacts kept;
     char sha256[SHA256_HEX_BYTES]; /* of the module; "": a file that was not loaded */
     char program[PLATFORM_PATH_BYTES];
@@ -17,7 +18,7 @@ typedef struct module_code {
 
 /* Valid as long as *out, which does not move; `sha256` NULL: no module is noted. The program tars
  * compiles in a process of its own. */
-tars_status module_code_artifacts(const char *home, const char *sha256,
+tars_status module_code_artifacts(const cli *c, const char *home, const char *sha256,
                                   const wasm_settings *settings, module_code *out,
                                   wasm_artifacts *artifacts, tars_error *err);
 /* Says why code is not kept, if it is not. */

@@ -1,4 +1,5 @@
 #include "api/profiles.h"
+#include "cli/audited_run.h"
 #include "cli/configuration.h"
 #include "cli/exec_source.h"
 #include "cli/report.h"
@@ -483,6 +484,34 @@ static tars_status run_program(const cli *c, const exec_plan *plan, const verb_c
     return status;
 }
 
+static audited_run audited(const cli *c, const verb_call *call) {
+    const exec_values *values = call->values;
+    return (audited_run){.log = configuration_audit(c),
+                         .program = call->arguments[0],
+                         .profile = values->profile,
+                         .runtime = values->runtime};
+}
+
+/* Runs it; what it did and was refused is recorded before anything of it is told. */
+static tars_status run_audited(const cli *c, const exec_plan *plan, const verb_call *call,
+                               runtime_outcome *o, tars_error *err) {
+    audited_run audit = audited(c, call);
+    tars_status status = auditing_begins(&audit, err);
+    if (status == TARS_OK) {
+        status = run_program(c, plan, call, o, err);
+    }
+    return status == TARS_OK ? auditing_violations(&audit, o, err) : status;
+}
+
+/* The refusal stays what is told, but for one that cannot be recorded and must be. */
+static tars_status tell_denied(const cli *c, const verb_call *call, tars_error *err) {
+    audited_run audit = audited(c, call);
+    tars_error refusal = *err;
+    log_denied(c, call, err);
+    tars_status status = auditing_denied(&audit, &refusal, err);
+    return status == TARS_OK ? TARS_DENIED : status;
+}
+
 static tars_status run_exec(cli *c, const verb_call *call, tars_error *err) {
     exec_plan plan = {0};
     runtime_outcome outcome = {0};
@@ -495,7 +524,7 @@ static tars_status run_exec(cli *c, const verb_call *call, tars_error *err) {
         status = platform_interrupt_install(NULL, NULL, err);
     }
     if (status == TARS_OK) {
-        status = run_program(c, &plan, call, &outcome, err);
+        status = run_audited(c, &plan, call, &outcome, err);
         platform_interrupt_remove();
     }
     if (status == TARS_OK && c->globals.json) {
@@ -507,7 +536,7 @@ static tars_status run_exec(cli *c, const verb_call *call, tars_error *err) {
         c->exit_status = exit_status(&outcome);
         log_end(c, &plan, &outcome);
     } else if (status == TARS_DENIED) {
-        log_denied(c, call, err);
+        status = tell_denied(c, call, err);
     }
     runtime_outcome_free(&outcome);
     plan_free(&plan);

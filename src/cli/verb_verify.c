@@ -1,4 +1,6 @@
+#include "cli/auditing.h"
 #include "cli/client.h"
+#include "cli/configuration.h"
 #include "cli/model_options.h"
 #include "cli/progress.h"
 #include "cli/report.h"
@@ -167,13 +169,28 @@ static tars_status recompute(client *session, const verify_values *values, const
     return status;
 }
 
-static tars_status judge(cli *c, const verify_values *values, const receipt *r, verdict *v,
-                         tars_error *err) {
-    if (!check_receipt(r, v)) {
-        return TARS_OK;
+static tars_status record_check(cli *c, const receipt *r, const char *path, const verdict *v,
+                                tars_error *err) {
+    bool is_good = receipt_verify(r, NULL) == TARS_OK;
+    const log_field fields[] = {
+        {"purpose", "receipt", 0}, {"file", path, 0}, {"reason", v->reason, 0}};
+    const config *values;
+    tars_status status = configuration_get(c, &values, err);
+    return status == TARS_OK
+               ? auditing_event(configuration_audit(c), is_good ? AUDIT_KEY_USED : AUDIT_SIGNATURE,
+                                r->key_id, fields, is_good ? 2 : 3, err)
+               : status;
+}
+
+static tars_status judge(cli *c, const verify_values *values, const receipt *r, const char *path,
+                         verdict *v, tars_error *err) {
+    bool is_good = check_receipt(r, v);
+    tars_status status = record_check(c, r, path, v, err);
+    if (status != TARS_OK || !is_good) {
+        return status;
     }
     client session;
-    tars_status status = client_open(&session, c, err);
+    status = client_open(&session, c, err);
     if (status != TARS_OK) {
         return status;
     }
@@ -239,7 +256,7 @@ static tars_status run_verify(cli *c, const verb_call *call, tars_error *err) {
         return status;
     }
     verdict v = {0};
-    status = judge(c, call->values, &r, &v, err);
+    status = judge(c, call->values, &r, call->arguments[0], &v, err);
     if (status == TARS_OK) {
         if (c->globals.json) {
             print_json(&c->out, &r, &v);

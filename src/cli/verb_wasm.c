@@ -163,7 +163,7 @@ static tars_status compile(const cli *c, const wasm_settings *settings, const mo
     wasm_artifacts artifacts;
     stranger_module *module = NULL;
     tars_status status =
-        module_code_artifacts(load->home, load->sha256, settings, code, &artifacts, err);
+        module_code_artifacts(c, load->home, load->sha256, settings, code, &artifacts, err);
     if (status == TARS_OK) {
         status = stranger_open(source->bytes, source->length, &usual, &artifacts, &module, err);
         stranger_close(module);
@@ -208,6 +208,12 @@ static void print_loaded(cli *c, const modules_load *load, const wasm_source *so
     output_text(&c->out, "\n");
 }
 
+static tars_status record_loaded(const cli *c, const modules_load *load, const wasm_source *source,
+                                 tars_error *err) {
+    const log_field fields[] = {{"sha256", load->sha256, 0}, {"bytes", NULL, source->length}};
+    return auditing_event(configuration_audit(c), AUDIT_MODULE_LOADED, load->name, fields, 2, err);
+}
+
 static tars_status load_source(cli *c, const wasm_settings *settings, const char *home,
                                const char *name, const wasm_source *source, tars_error *err) {
     uint8_t digest[SHA256_DIGEST_BYTES];
@@ -219,6 +225,9 @@ static tars_status load_source(cli *c, const wasm_settings *settings, const char
     tars_status status = modules_load_begin(home, name, digest, load, err);
     if (status == TARS_OK) {
         status = load->was_there ? TARS_OK : compile_and_keep(c, settings, load, source, err);
+        if (status == TARS_OK) {
+            status = record_loaded(c, load, source, err);
+        }
         if (status == TARS_OK) {
             print_loaded(c, load, source);
         }
@@ -247,6 +256,9 @@ static tars_status load(cli *c, const verb_call *call, tars_error *err) {
     status = wasm_source_open(call->arguments[1], &source, err);
     if (status == TARS_OK) {
         status = check_valid(&source, err);
+    }
+    if (status == TARS_OK) {
+        status = auditing_work(configuration_audit(c), "wasm load", name, err);
     }
     if (status == TARS_OK) {
         status = client_open(&session, c, err);
@@ -337,11 +349,18 @@ static tars_status unload(cli *c, const verb_call *call, tars_error *err) {
     size_t count = 0;
     tars_status status = client_open(&session, c, err);
     if (status == TARS_OK) {
-        status = modules_unload(session.context->home, call->arguments[1], &removed, &count, err);
+        status = auditing_work(configuration_audit(c), "wasm unload", call->arguments[1], err);
+        if (status == TARS_OK) {
+            status =
+                modules_unload(session.context->home, call->arguments[1], &removed, &count, err);
+        }
         client_close(&session);
     }
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < count && status == TARS_OK; i++) {
+        const log_field fields[] = {{"sha256", removed[i].sha256, 0}};
         report_note(c, "unloaded %s", removed[i].name);
+        status = auditing_event(configuration_audit(c), AUDIT_MODULE_UNLOADED, removed[i].name,
+                                fields, 1, err);
     }
     if (status == TARS_OK && c->globals.json) {
         print_entries_json(c, "removed", removed, count);

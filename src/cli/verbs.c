@@ -9,7 +9,8 @@
 
 extern const verb verb_pull, verb_import, verb_list, verb_rm, verb_inspect;
 extern const verb verb_run, verb_chat, verb_embed, verb_tokenize, verb_detokenize, verb_perplexity;
-extern const verb verb_verify, verb_exec, verb_wasm, verb_config, verb_doctor, verb_bench;
+extern const verb verb_verify, verb_audit, verb_exec, verb_wasm, verb_config, verb_doctor,
+    verb_bench;
 extern const verb verb_completion, verb_man, verb_help, verb_version;
 
 /* The process that reads a foreign file; see store/import_child.h. */
@@ -42,6 +43,7 @@ const verb *const verbs[] = {
     &verb_detokenize,
     &verb_perplexity,
     &verb_verify,
+    &verb_audit,
     &verb_exec,
     &verb_wasm,
     &verb_config,

@@ -20,6 +20,8 @@ static const char *const file_accesses[] = {"scratch", "workspace", "configured"
 static const char *const network_accesses[] = {"none", "allow-list", NULL};
 static const char *const operators[] = {"<", "<=", ">", ">=", "==", "!=", NULL};
 static const char *const severities[] = {"info", "warning", "critical", NULL};
+static const char *const syncs[] = {"always", "checkpoint", "never", NULL};
+static const char *const failures[] = {"continue", "refuse", NULL};
 static const char *const tampers[] = {"restore", "stop", NULL};
 
 static const config_key rows[] = {
@@ -214,6 +216,21 @@ static const config_key rows[] = {
      .maximum = 1e12, .text = "size at which a new file begins"},
     {ROOT "logging.keep", CONFIG_TYPE_INT, .standard = "7", .maximum = 10000,
      .text = "old files that are kept"},
+
+    {ROOT "audit.enabled", CONFIG_TYPE_BOOL, .standard = "true",
+     .text = "record what was refused, imported, signed and configured"},
+    {ROOT "audit.folder", CONFIG_TYPE_STRING,
+     .text = "folder of the audit log; else audit in the data folder"},
+    {ROOT "audit.fsync", CONFIG_TYPE_ENUM, .standard = "checkpoint", .choices = syncs,
+     .text = "when records are brought to the disk"},
+    {ROOT "audit.on_failure", CONFIG_TYPE_ENUM, .standard = "continue", .choices = failures,
+     .text = "whether work goes on that cannot be recorded"},
+    {ROOT "audit.checkpoint_records", CONFIG_TYPE_INT, .standard = "256", .minimum = 1,
+     .maximum = 1e6, .text = "records between two signed checkpoints"},
+    {ROOT "audit.rotate_mb", CONFIG_TYPE_SIZE, .standard = "100", .minimum = 65536,
+     .maximum = 1e12, .text = "size at which a new file begins"},
+    {ROOT "audit.keep", CONFIG_TYPE_INT, .standard = "0", .maximum = 1e6,
+     .text = "full files that are kept; 0 keeps all"},
 
     {ROOT "monitoring.prometheus.enabled", CONFIG_TYPE_BOOL, .standard = "true",
      .text = "offer metrics"},

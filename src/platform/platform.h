@@ -119,6 +119,10 @@ tars_status platform_file_open(const char *path, platform_file *out, tars_error 
  * refusals, and no symbolic link is followed. */
 tars_status platform_file_open_append(const char *path, uint32_t mode, platform_file *out,
                                       tars_error *err);
+/* Opens for reading, and for platform_file_write_at; makes it with `mode` when it is missing. The
+ * refusals of platform_file_open_append. */
+tars_status platform_file_open_update(const char *path, uint32_t mode, platform_file *out,
+                                      tars_error *err);
 /* Takes over a descriptor (as a child process gets one) under the same checks; `name` is for
  * messages. After success platform_file_close closes it, after failure it is the caller's. */
 tars_status platform_file_adopt(platform_handle handle, const char *name, platform_file *out,
@@ -132,6 +136,10 @@ tars_status platform_file_read_at(const platform_file *file, uint64_t offset, vo
 /* Appends (files of platform_file_open_append). DISK_FULL or IO. */
 tars_status platform_file_write(const platform_file *file, const void *bytes, size_t length,
                                 tars_error *err);
+/* Writes over what is at the offset (files of platform_file_open_update). DISK_FULL or IO. Keeps no
+ * position: any thread. */
+tars_status platform_file_write_at(const platform_file *file, uint64_t offset, const void *bytes,
+                                   size_t length, tars_error *err);
 tars_status platform_file_truncate(const platform_file *file, uint64_t size_bytes, tars_error *err);
 /* Returns when the contents are on the disk. */
 tars_status platform_file_sync(const platform_file *file, tars_error *err);

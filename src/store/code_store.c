@@ -22,6 +22,8 @@ static bool load(void *user, const uint8_t key[SHA256_DIGEST_BYTES], uint8_t **b
     if (status != TARS_OK && status != TARS_NOT_FOUND) {
         keep_trouble(s, &err);
     }
+    s->is_tampered = s->is_tampered || status == TARS_CORRUPT || status == TARS_MISMATCH ||
+                     status == TARS_DENIED;
     return status == TARS_OK;
 }
 
@@ -31,8 +33,13 @@ static void save(void *user, const uint8_t key[SHA256_DIGEST_BYTES], const void 
     tars_error err = {.status = TARS_OK};
     platform_kind kind = PLATFORM_KIND_MISSING;
     (void)platform_path_kind(s->home, &kind, NULL, NULL);
-    if (!s->is_off && kind != PLATFORM_KIND_MISSING && /* an answer makes no store */
-        artifact_save_in(s->home, s->folder, key, bytes, length, &err) != TARS_OK) {
+    if (s->is_off || kind == PLATFORM_KIND_MISSING) { /* an answer makes no store */
+        return;
+    }
+    if (s->signs) {
+        s->signs(s->user, key);
+    }
+    if (artifact_save_in(s->home, s->folder, key, bytes, length, &err) != TARS_OK) {
         keep_trouble(s, &err);
     }
 }

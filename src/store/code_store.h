@@ -12,6 +12,10 @@ typedef struct code_store {
     const char *home;
     const char *folder; /* of the code; NULL: the store's own */
     bool is_off;        /* nothing is kept, and nothing that was is taken */
+    /* Called before the key signs code; may be NULL. */
+    void (*signs)(void *user, const uint8_t key[SHA256_DIGEST_BYTES]);
+    void *user;
+    bool is_tampered; /* code was met that is not as it had been written */
     char trouble[sizeof(((tars_error *)0)->message)]; /* why code is not kept; "" */
 } code_store;
 

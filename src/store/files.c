@@ -15,6 +15,15 @@ tars_status files_join(char *out, size_t size_bytes, const char *folder, const c
     return TARS_OK;
 }
 
+tars_status files_copy_path(char out[PLATFORM_PATH_BYTES], const char *path, tars_error *err) {
+    size_t length = strlen(path);
+    if (length >= PLATFORM_PATH_BYTES) {
+        return error_set(err, TARS_USAGE, "a path of %zu bytes is too long", length);
+    }
+    memcpy(out, path, length + 1);
+    return TARS_OK;
+}
+
 bool files_exists(const char *path) {
     platform_kind kind;
     return platform_path_kind(path, &kind, NULL, NULL) == TARS_OK && kind != PLATFORM_KIND_MISSING;

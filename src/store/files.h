@@ -12,6 +12,8 @@
 /* "folder/name" into out; LIMIT when it does not fit. */
 tars_status files_join(char *out, size_t size_bytes, const char *folder, const char *name,
                        tars_error *err);
+/* A copy of a path; USAGE when it is too long. */
+tars_status files_copy_path(char out[PLATFORM_PATH_BYTES], const char *path, tars_error *err);
 bool files_exists(const char *path);
 /* Writes a file in one step. `flags` of platform_writer_commit: without REPLACE a file that exists
  * is CONFLICT. */

@@ -17,6 +17,7 @@ struct keys {
     EVP_PKEY *pair;
     uint8_t public_key[KEYS_PUBLIC_BYTES];
     char id[KEYS_ID_BYTES];
+    bool is_new;
 };
 
 static tars_status crypto_failed(const char *what, tars_error *err) {
@@ -98,14 +99,26 @@ static tars_status make(const char *path, tars_error *err) {
     return status;
 }
 
-tars_status keys_open(const char *home, keys **out, tars_error *err) {
-    *out = NULL;
+static tars_status path_of(const char *home, char folder[PLATFORM_PATH_BYTES],
+                           char path[PLATFORM_PATH_BYTES], tars_error *err) {
+    tars_status status = files_join(folder, PLATFORM_PATH_BYTES, home, "keys", err);
+    return status == TARS_OK ? files_join(path, PLATFORM_PATH_BYTES, folder, "signing.key", err)
+                             : status;
+}
+
+tars_status keys_open_existing(const char *home, keys **out, tars_error *err) {
     char folder[PLATFORM_PATH_BYTES];
     char path[PLATFORM_PATH_BYTES];
-    tars_status status = files_join(folder, sizeof folder, home, "keys", err);
-    if (status == TARS_OK) {
-        status = files_join(path, sizeof path, folder, "signing.key", err);
-    }
+    *out = NULL;
+    tars_status status = path_of(home, folder, path, err);
+    return status == TARS_OK ? load(path, out, err) : status;
+}
+
+tars_status keys_open(const char *home, keys **out, tars_error *err) {
+    char folder[PLATFORM_PATH_BYTES];
+    char path[PLATFORM_PATH_BYTES];
+    *out = NULL;
+    tars_status status = path_of(home, folder, path, err);
     if (status != TARS_OK) {
         return status;
     }
@@ -122,8 +135,13 @@ tars_status keys_open(const char *home, keys **out, tars_error *err) {
     if (status == TARS_OK) {
         status = make(path, err);
     }
+    bool is_new = status == TARS_OK;
     /* another process may have been first: then its key is the key */
-    return status == TARS_OK || status == TARS_CONFLICT ? load(path, out, err) : status;
+    status = is_new || status == TARS_CONFLICT ? load(path, out, err) : status;
+    if (*out) {
+        (*out)->is_new = is_new;
+    }
+    return status;
 }
 
 void keys_close(keys *k) {
@@ -133,6 +151,9 @@ void keys_close(keys *k) {
     }
 }
 
+bool keys_is_new(const keys *k) {
+    return k->is_new;
+}
 const char *keys_id(const keys *k) {
     return k->id;
 }
@@ -154,6 +175,29 @@ tars_status keys_export_public(const keys *k, char pem[KEYS_PEM_BYTES], tars_err
     }
     BIO_free(output);
     return fits ? TARS_OK : crypto_failed("write the public key", err);
+}
+
+tars_status keys_read_public(const char *path, uint8_t public_key[KEYS_PUBLIC_BYTES],
+                             tars_error *err) {
+    char *text = NULL;
+    size_t length = 0;
+    size_t n = KEYS_PUBLIC_BYTES;
+    tars_status status = platform_file_read_all(path, KEY_FILE_MAX_BYTES, &text, &length, err);
+    if (status != TARS_OK) {
+        return status;
+    }
+    BIO *input = BIO_new_mem_buf(text, (int)length);
+    EVP_PKEY *key = input ? PEM_read_bio_PUBKEY(input, NULL, no_password, NULL) : NULL;
+    BIO_free(input);
+    free(text);
+    if (!key || EVP_PKEY_get_id(key) != EVP_PKEY_ED25519 ||
+        EVP_PKEY_get_raw_public_key(key, public_key, &n) != 1 || n != KEYS_PUBLIC_BYTES) {
+        status = error_set(err, TARS_MALFORMED, "this is no public Ed25519 key in PEM form");
+        error_where(err, "%s", path);
+        error_hint(err, "make it with: openssl pkey -in signing.key -pubout");
+    }
+    EVP_PKEY_free(key);
+    return status;
 }
 
 tars_status keys_sign(const keys *k, const void *bytes, size_t length,

@@ -22,7 +22,11 @@ typedef struct keys keys;
  * and on the disk). DENIED: the file may be read by others than its owner, or is no plain file;
  * CORRUPT: it is no key. Such a file is never replaced. */
 tars_status keys_open(const char *home, keys **out, tars_error *err);
+/* The same, but NOT_FOUND when there is none yet. */
+tars_status keys_open_existing(const char *home, keys **out, tars_error *err);
 void keys_close(keys *k);
+/* Whether this keys_open made it. */
+bool keys_is_new(const keys *k);
 
 /* First 16 hex digits of the SHA-256 of the public key. Lives as long as `k`. */
 const char *keys_id(const keys *k);
@@ -33,6 +37,10 @@ tars_status keys_sign(const keys *k, const void *bytes, size_t length,
 /* The public half as PEM text (SubjectPublicKeyInfo), for other programs. */
 enum { KEYS_PEM_BYTES = 256 };
 tars_status keys_export_public(const keys *k, char pem[KEYS_PEM_BYTES], tars_error *err);
+
+/* The public key of a file that holds it as PEM text. */
+tars_status keys_read_public(const char *path, uint8_t public_key[KEYS_PUBLIC_BYTES],
+                             tars_error *err);
 
 /* The id that belongs to any public key. */
 void keys_id_of(const uint8_t public_key[KEYS_PUBLIC_BYTES], char id[KEYS_ID_BYTES]);

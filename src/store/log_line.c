@@ -41,7 +41,7 @@ static date date_of(int64_t days_since_1970) {
     return d;
 }
 
-static void append_time(text_buffer *out, int64_t time_ns) {
+void log_append_time(text_buffer *out, int64_t time_ns) {
     int64_t ms = time_ns / 1000000 - (time_ns % 1000000 < 0);
     int64_t days = ms / 86400000 - (ms % 86400000 < 0);
     unsigned of_day = (unsigned)(ms - days * 86400000);
@@ -82,10 +82,9 @@ static void append_escape(text_buffer *out, uint32_t code) {
     }
 }
 
-/* In quotes, as JSON has them. */
-static void append_quoted(text_buffer *out, const char *text) {
+bool log_append_quoted(text_buffer *out, const char *text, size_t most_bytes) {
     size_t length = strlen(text);
-    size_t end = length < LOG_TEXT_BYTES ? length : LOG_TEXT_BYTES - sizeof "...";
+    size_t end = length < most_bytes ? length : most_bytes - sizeof "...";
     text_append_char(out, '"');
     for (size_t i = 0; i < end;) {
         uint32_t code = 0;
@@ -101,6 +100,11 @@ static void append_quoted(text_buffer *out, const char *text) {
         i += n;
     }
     text_append_string(out, end < length ? "...\"" : "\"");
+    return end == length;
+}
+
+static void append_quoted(text_buffer *out, const char *text) {
+    (void)log_append_quoted(out, text, LOG_TEXT_BYTES);
 }
 
 static void append_value(text_buffer *out, const log_field *field) {
@@ -117,7 +121,7 @@ static size_t count_of(const log_record *record) {
 
 void log_line_json(const log_record *record, text_buffer *out) {
     text_append_string(out, "{\"time\":\"");
-    append_time(out, record->time_ns);
+    log_append_time(out, record->time_ns);
     text_format(out, "\",\"level\":\"%s\",\"message\":", log_level_name(record->level));
     append_quoted(out, record->message);
     for (size_t i = 0; i < count_of(record); i++) {
@@ -128,7 +132,7 @@ void log_line_json(const log_record *record, text_buffer *out) {
 }
 
 void log_line_text(const log_record *record, text_buffer *out) {
-    append_time(out, record->time_ns);
+    log_append_time(out, record->time_ns);
     text_format(out, " %s ", log_level_name(record->level));
     append_quoted(out, record->message);
     for (size_t i = 0; i < count_of(record); i++) {

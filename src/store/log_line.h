@@ -40,6 +40,12 @@ enum {
     LOG_LINE_BYTES = (LOG_MAX_FIELDS + 1) * (LOG_TEXT_BYTES * 6 + 64) + 128
 };
 
+/* 2025-01-31T12:00:00.000Z */
+void log_append_time(text_buffer *out, int64_t time_ns);
+/* In quotes, as JSON has them; what has most_bytes or more is cut and ends with "...". False then.
+ */
+bool log_append_quoted(text_buffer *out, const char *text, size_t most_bytes);
+
 /* {"time":"2025-01-31T12:00:00.000Z","level":"warn","message":"…","runtime":"native","count":1} */
 void log_line_json(const log_record *record, text_buffer *out);
 /* 2025-01-31T12:00:00.000Z warn "…" runtime="native" count=1 */

@@ -212,6 +212,29 @@ static void appends_and_resumes(void) {
     scratch_remove();
 }
 
+static void writes_over_what_is_there(void) {
+    scratch_make();
+    const char *path = scratch_path("f");
+    platform_file file;
+    tars_error err;
+    char *bytes;
+    size_t length;
+    CHECK_INT(platform_file_open_update(path, 0600, &file, &err), TARS_OK);
+    CHECK_INT(platform_file_write_at(&file, 0, "abcdef", 6, &err), TARS_OK);
+    CHECK_INT(platform_file_write_at(&file, 2, "XY", 2, &err), TARS_OK);
+    platform_file_close(&file);
+    CHECK_INT(platform_file_open_update(path, 0600, &file, &err), TARS_OK); /* keeps it */
+    CHECK_INT(platform_file_write_at(&file, 8, "z", 1, &err), TARS_OK);
+    CHECK(platform_file_write_at(&file, UINT64_MAX, "z", 1, &err) != TARS_OK);
+    platform_file_close(&file);
+    CHECK_INT(platform_file_read_all(path, 100, &bytes, &length, &err), TARS_OK);
+    CHECK_INT(length, 9);
+    CHECK_BYTES(bytes, "abXYef\0\0z", 9);
+    free(bytes);
+    CHECK_INT(platform_file_open_update(scratch_folder, 0600, &file, &err), TARS_USAGE);
+    scratch_remove();
+}
+
 /* ---- writer ------------------------------------------------------------------------------ */
 
 static void check_contents(const char *path, const char *expected) {
@@ -568,6 +591,7 @@ static const check_test tests[] = {
     {"long paths are cut in messages", long_paths_are_cut_in_messages},
     {"unreadable files", unreadable_files},
     {"appends and resumes", appends_and_resumes},
+    {"writes over what is there", writes_over_what_is_there},
     {"writes whole or not at all", writes_whole_or_not_at_all},
     {"writes without unnamed files", writes_without_unnamed_files},
     {"a killed writer leaves no model", a_killed_writer_leaves_no_model},

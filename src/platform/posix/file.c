@@ -77,8 +77,9 @@ tars_status platform_file_open(const char *path, platform_file *out, tars_error 
     return status == TARS_OK ? open_regular(path, O_RDONLY, 0, out, err) : status;
 }
 
-tars_status platform_file_open_append(const char *path, uint32_t mode, platform_file *out,
-                                      tars_error *err) {
+/* A file to write in: no device, no fifo and no link is opened. */
+static tars_status open_to_write(const char *path, int flags, uint32_t mode, platform_file *out,
+                                 tars_error *err) {
     struct stat s;
     out->handle = PLATFORM_NO_HANDLE;
     if (lstat(path, &s) == 0) {
@@ -87,7 +88,17 @@ tars_status platform_file_open_append(const char *path, uint32_t mode, platform_
             return status;
         }
     }
-    return open_regular(path, O_RDWR | O_APPEND | O_CREAT | O_NOFOLLOW, (mode_t)mode, out, err);
+    return open_regular(path, O_RDWR | O_CREAT | O_NOFOLLOW | flags, (mode_t)mode, out, err);
+}
+
+tars_status platform_file_open_append(const char *path, uint32_t mode, platform_file *out,
+                                      tars_error *err) {
+    return open_to_write(path, O_APPEND, mode, out, err);
+}
+
+tars_status platform_file_open_update(const char *path, uint32_t mode, platform_file *out,
+                                      tars_error *err) {
+    return open_to_write(path, 0, mode, out, err);
 }
 
 tars_status platform_file_adopt(platform_handle handle, const char *name, platform_file *out,
@@ -157,6 +168,19 @@ tars_status platform_file_write(const platform_file *file, const void *bytes, si
         platform_where(err, file->name);
     }
     return status;
+}
+
+tars_status platform_file_write_at(const platform_file *file, uint64_t offset, const void *bytes,
+                                   size_t length, tars_error *err) {
+    const char *p = bytes;
+    for (size_t done = 0; done < length;) {
+        ssize_t n = pwrite((int)file->handle, p + done, length - done, (off_t)(offset + done));
+        if (n < 0 && errno != EINTR) {
+            return platform_fail(err, errno, file->name, "cannot write to the file");
+        }
+        done += n > 0 ? (size_t)n : 0;
+    }
+    return TARS_OK;
 }
 
 tars_status platform_file_truncate(const platform_file *file, uint64_t size_bytes,

@@ -43,7 +43,9 @@ static bool is_still_named(int fd, const char *path) {
 
 tars_status platform_lock_take(const char *path, uint64_t timeout_ns, platform_lock *out,
                                tars_error *err) {
-    const uint64_t pause_ns = 10000000;
+    /* short at first: most locks are held for less than a millisecond */
+    const uint64_t longest_pause_ns = 10000000;
+    uint64_t pause_ns = 50000;
     uint64_t start = platform_clock_ns();
     out->handle = PLATFORM_NO_HANDLE;
     for (;;) {
@@ -70,6 +72,7 @@ tars_status platform_lock_take(const char *path, uint64_t timeout_ns, platform_l
             return status;
         }
         platform_sleep_ns(pause_ns);
+        pause_ns = pause_ns * 2 < longest_pause_ns ? pause_ns * 2 : longest_pause_ns;
     }
 }
 

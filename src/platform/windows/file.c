@@ -46,6 +46,12 @@ tars_status platform_file_open_append(const char *path, uint32_t mode, platform_
     return open_with(path, GENERIC_READ | GENERIC_WRITE, OPEN_ALWAYS, out, err);
 }
 
+tars_status platform_file_open_update(const char *path, uint32_t mode, platform_file *out,
+                                      tars_error *err) {
+    (void)mode; /* the folder's access list decides */
+    return open_with(path, GENERIC_READ | GENERIC_WRITE, OPEN_ALWAYS, out, err);
+}
+
 tars_status platform_file_adopt(platform_handle handle, const char *name, platform_file *out,
                                 tars_error *err) {
     BY_HANDLE_FILE_INFORMATION info;
@@ -115,6 +121,23 @@ tars_status platform_file_write(const platform_file *file, const void *bytes, si
         platform_where(err, file->name);
     }
     return status;
+}
+
+tars_status platform_file_write_at(const platform_file *file, uint64_t offset, const void *bytes,
+                                   size_t length, tars_error *err) {
+    const uint8_t *p = bytes;
+    for (size_t done = 0; done < length;) {
+        size_t left = length - done;
+        DWORD part = left < (1u << 30) ? (DWORD)left : 1u << 30;
+        DWORD n = 0;
+        OVERLAPPED at = {.Offset = (DWORD)(offset + done),
+                         .OffsetHigh = (DWORD)((offset + done) >> 32)};
+        if (!WriteFile(native_handle(file->handle), p + done, part, &n, &at)) {
+            return native_fail(err, GetLastError(), file->name, "cannot write to the file");
+        }
+        done += n;
+    }
+    return TARS_OK;
 }
 
 tars_status platform_file_truncate(const platform_file *file, uint64_t size_bytes,

@@ -79,8 +79,6 @@ static void try_open_port(const char *how) {
         __asm__ volatile("in $0x80, %%al" : : "a"(0));
     } else if (strcmp(how, "ins") == 0) {
         __asm__ volatile("rep insb" : : "d"(0x80), "D"(buffer), "c"(4) : "memory");
-    } else if (strcmp(how, "outs") == 0) {
-        __asm__ volatile("rep outsb" : : "d"(0x80), "S"(buffer), "c"(4) : "memory");
     }
     n_possible++;
 }
