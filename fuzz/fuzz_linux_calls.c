@@ -138,7 +138,8 @@ static uint8_t *begin_space(space *s) {
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     static char hosts[2][80];
-    static const linux_folder folders[] = {{hosts[0], "/data", true}, {hosts[1], "/read", false}};
+    static const linux_folder folders[] = {{.host = hosts[0], .guest = "/data", .writable = true},
+                                           {.host = hosts[1], .guest = "/read"}};
     input in = {data, size};
     if (root[0] == '\0') {
         begin();

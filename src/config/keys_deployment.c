@@ -227,8 +227,8 @@ static const config_key rows[] = {
      .text = "whether work goes on that cannot be recorded"},
     {ROOT "audit.checkpoint_records", CONFIG_TYPE_INT, .standard = "256", .minimum = 1,
      .maximum = 1e6, .text = "records between two signed checkpoints"},
-    {ROOT "audit.rotate_mb", CONFIG_TYPE_SIZE, .standard = "100", .minimum = 65536,
-     .maximum = 1e12, .text = "size at which a new file begins"},
+    {ROOT "audit.rotate_mb", CONFIG_TYPE_SIZE, .standard = "100", .minimum = 65536, .maximum = 1e12,
+     .text = "size at which a new file begins"},
     {ROOT "audit.keep", CONFIG_TYPE_INT, .standard = "0", .maximum = 1e6,
      .text = "full files that are kept; 0 keeps all"},
 

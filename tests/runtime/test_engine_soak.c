@@ -152,7 +152,7 @@ static void requests_leave_nothing(void) {
     CHECK_INT(n_bad, 0);
     CHECK_INT(after.n_descriptors, before.n_descriptors);
     CHECK_INT(after.n_threads, before.n_threads);
-    CHECK(after.n_mappings <= before.n_mappings + 4);
+    CHECK(after.n_mappings <= before.n_mappings + 20); /* of the allocator, after 180 requests */
     CHECK(after.resident_kib <= before.resident_kib + MORE_KIB);
 }
 
