@@ -116,13 +116,7 @@ static void *data_at(const engine_machine *m, uint64_t address) {
 
 static tars_status map_fixed(engine_machine *m, tars_error *err) {
     const engine_snapshot *s = m->snapshot;
-    const struct {
-        unsigned slot;
-        uint64_t address;
-        void *host;
-        size_t size_bytes;
-        bool read_only;
-    } rows[] = {
+    const engine_slot rows[] = {
         {ENGINE_SLOT_CODE, ENGINE_CODE, s->code, ENGINE_LARGE_BYTES, true},
         {ENGINE_SLOT_DATA, ENGINE_DATA, m->data, ENGINE_DATA_BYTES, false},
         {ENGINE_SLOT_SYSTEM, SYSTEM_ADDRESS, m->data + ENGINE_DATA_BYTES, s->layout.size_bytes,
@@ -130,14 +124,7 @@ static tars_status map_fixed(engine_machine *m, tars_error *err) {
         {ENGINE_SLOT_MODEL, ENGINE_MODEL, s->model ? (void *)(uintptr_t)s->model->bytes : NULL,
          engine_model_slot_bytes(s->model), true},
     };
-    tars_status status = TARS_OK;
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0] && status == TARS_OK; i++) {
-        if (rows[i].size_bytes > 0) {
-            status = m->vmm->map(m->vm, rows[i].slot, rows[i].address, rows[i].host,
-                                 rows[i].size_bytes, rows[i].read_only, err);
-        }
-    }
-    return status;
+    return engine_map_slots(m->vmm, m->vm, rows, sizeof rows / sizeof rows[0], err);
 }
 
 static tars_status make_memory(engine_machine *m, tars_error *err) {

@@ -126,29 +126,28 @@ static tars_status load(boot *b, uint64_t *entry, tars_error *err) {
     return status;
 }
 
+tars_status engine_map_slots(const vmm_functions *vmm, vmm_machine *vm, const engine_slot *slots,
+                             size_t n, tars_error *err) {
+    tars_status status = TARS_OK;
+    for (size_t i = 0; i < n && status == TARS_OK; i++) {
+        if (slots[i].size_bytes > 0) {
+            status = vmm->map(vm, slots[i].slot, slots[i].address, slots[i].host,
+                              slots[i].size_bytes, slots[i].read_only, err);
+        }
+    }
+    return status;
+}
+
 static tars_status map_all(boot *b, tars_error *err) {
     engine_snapshot *s = b->s;
-    const struct {
-        unsigned slot;
-        uint64_t address;
-        void *host;
-        size_t size_bytes;
-        bool read_only;
-    } rows[] = {
+    const engine_slot rows[] = {
         {ENGINE_SLOT_DATA, 0, b->ram, ENGINE_DATA_END, false},
         {ENGINE_SLOT_SYSTEM, SYSTEM_ADDRESS, b->pages.memory, b->pages.size_bytes, false},
         {ENGINE_SLOT_SCRATCH, ENGINE_SCRATCH, b->scratch, BOOT_SCRATCH_BYTES, false},
         {ENGINE_SLOT_MODEL, ENGINE_MODEL, s->model ? (void *)(uintptr_t)s->model->bytes : NULL,
          engine_model_slot_bytes(s->model), true},
     };
-    tars_status status = TARS_OK;
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0] && status == TARS_OK; i++) {
-        if (rows[i].size_bytes > 0) {
-            status = s->vmm->map(b->vm, rows[i].slot, rows[i].address, rows[i].host,
-                                 rows[i].size_bytes, rows[i].read_only, err);
-        }
-    }
-    return status;
+    return engine_map_slots(s->vmm, b->vm, rows, sizeof rows / sizeof rows[0], err);
 }
 
 static tars_status start(boot *b, tars_error *err) {

@@ -43,6 +43,17 @@ typedef struct engine_snapshot {
     uint64_t boot_ns;      /* that this took */
 } engine_snapshot;
 
+/* A slot of a machine of the engine. */
+typedef struct engine_slot {
+    unsigned slot;
+    uint64_t address;
+    void *host;
+    size_t size_bytes; /* 0: there is none */
+    bool read_only;
+} engine_slot;
+tars_status engine_map_slots(const vmm_functions *vmm, vmm_machine *vm, const engine_slot *slots,
+                             size_t n, tars_error *err);
+
 /* Asked at least every 10 ms while an engine starts: CANCELLED or TIMEOUT ends it. */
 typedef struct engine_boot_check {
     tars_status (*ask)(void *user, tars_error *err);

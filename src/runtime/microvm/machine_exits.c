@@ -1,11 +1,6 @@
 #include "base/text.h"
+#include "runtime/microvm/entry.h"
 #include "runtime/microvm/machine_internal.h"
-
-/* Flags that a program may set itself (SYSRET restores them from R11): all but those that would
- * give it ports or another mode. */
-#define USER_FLAGS ((uint64_t)0x240DD5)
-#define FIXED_FLAGS ((uint64_t)2)
-#define CANONICAL_END ((uint64_t)1 << 47)
 
 /* ---- exceptions ---------------------------------------------------------------------------- */
 
@@ -78,11 +73,11 @@ static void take_other(machine *m, const char *what, uint64_t number) {
 static bool return_to(machine_thread *t) {
     machine *m = t->machine;
     vmm_registers *r = m->vmm->registers(t->processor);
-    if (r->rip >= CANONICAL_END) {
+    if (r->rip >= ENTRY_CANONICAL_END) {
         take_other(m, "a call returns to no address", r->rip);
         return false;
     }
-    r->rflags = (r->rflags & USER_FLAGS) | FIXED_FLAGS;
+    r->rflags = (r->rflags & ENTRY_USER_FLAGS) | ENTRY_FIXED_FLAGS;
     m->vmm->to_user(t->processor, &t->tables);
     return true;
 }
@@ -129,7 +124,7 @@ static bool answer_call(machine_thread *t, const vmm_exit *e) {
     const uint64_t arguments[6] = {r->general[VMM_RDI], r->general[VMM_RSI], r->general[VMM_RDX],
                                    r->general[VMM_R10], r->general[VMM_R8],  r->general[VMM_R9]};
     const uint64_t rip = r->general[VMM_RCX];
-    const uint64_t rflags = (r->general[VMM_R11] & USER_FLAGS) | FIXED_FLAGS;
+    const uint64_t rflags = (r->general[VMM_R11] & ENTRY_USER_FLAGS) | ENTRY_FIXED_FLAGS;
     r->rip = rip;
     r->rflags = rflags;
     int64_t result = linux_call(m->calls, number, arguments);
@@ -144,7 +139,7 @@ static bool answer_call(machine_thread *t, const vmm_exit *e) {
         return false;
     }
     bool is_plain = e->in_supervisor && r->rip == rip && r->rflags == rflags &&
-                    r->general[VMM_RCX] == rip && r->rip < CANONICAL_END;
+                    r->general[VMM_RCX] == rip && r->rip < ENTRY_CANONICAL_END;
     if (is_plain) { /* the entry page returns */
         r->general[VMM_R11] = rflags;
         r->rip = at_exit.rip;
@@ -154,11 +149,11 @@ static bool answer_call(machine_thread *t, const vmm_exit *e) {
     if (e->in_supervisor) {
         return return_to(t);
     }
-    if (r->rip >= CANONICAL_END) {
+    if (r->rip >= ENTRY_CANONICAL_END) {
         take_other(m, "a call returns to no address", r->rip);
         return false;
     }
-    r->rflags = (r->rflags & USER_FLAGS) | FIXED_FLAGS;
+    r->rflags = (r->rflags & ENTRY_USER_FLAGS) | ENTRY_FIXED_FLAGS;
     return true;
 }
 

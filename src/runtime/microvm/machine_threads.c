@@ -1,10 +1,10 @@
 /* The processors of a machine, each with its thread of the host. */
+#include "runtime/microvm/entry.h"
 #include "runtime/microvm/machine_internal.h"
 
 #include <string.h>
 
 enum { HOST_STACK_BYTES = 256 << 10, MAX_VECTOR_BYTES = 4096 };
-#define CANONICAL_END ((uint64_t)1 << 47)
 static const uint64_t SLICE_NS = 5000000;
 static const uint64_t KICK_EVERY_NS = 2000000;
 static const uint64_t SLICE_OF_OTHERS_NS = 50000000; /* row 0 looks after the time */
@@ -101,7 +101,7 @@ static void end_run(machine_thread *t) {
 
 static bool set_thread_base(void *user, uint64_t address) {
     machine_thread *t = ((machine *)user)->current;
-    if (address >= CANONICAL_END) {
+    if (address >= ENTRY_CANONICAL_END) {
         return false;
     }
     t->thread_base = address;
@@ -202,7 +202,7 @@ static int64_t clone_thread(void *user, unsigned row, const linux_clone *wanted)
     machine *m = user;
     machine_thread *t = &m->threads[row];
     tars_error ignored;
-    if (wanted->has_thread_base && wanted->thread_base >= CANONICAL_END) {
+    if (wanted->has_thread_base && wanted->thread_base >= ENTRY_CANONICAL_END) {
         return NOT_PERMITTED;
     }
     tars_status status = t->processor ? TARS_OK : machine_add_processor(m, row, &ignored);

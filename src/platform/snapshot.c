@@ -2,6 +2,8 @@
 
 #include "platform/internal.h"
 
+#if !defined(__linux__) /* which has its own */
+
 static tars_status not_here(tars_error *err) {
     return platform_not_here(err, "a sealed snapshot");
 }
@@ -66,3 +68,5 @@ tars_status platform_freeze(void *memory, size_t size_bytes, tars_error *err) {
     (void)size_bytes;
     return not_here(err);
 }
+
+#endif
